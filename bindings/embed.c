@@ -38,7 +38,7 @@ static void write_entry(const char *path, int index)
     const char *slash = strrchr(path, '/');
     const char *file = slash ? slash + 1 : path;
     const char *dot = strrchr(file, '.');
-    int length = (int)(dot ? dot - file : (ptrdiff_t)strlen(file));
+    int length = (int)(dot ? (size_t)(dot - file) : strlen(file));
     if (strcmp(file, "init.lua") == 0) {
         printf("    {\"moth\", source_%d, sizeof source_%d - 1},\n", index, index);
     } else {
