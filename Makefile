@@ -242,8 +242,8 @@ fuzz-run: $(FUZZERS)
 check:                            ## format, warnings with two compilers, analyzers, include order
 	BUILD=$(BUILD)/check tests/check
 
-# clang-tidy runs again only for files whose object (and so source or header) changed.
-TIDY_C := $(ONCE_C) $(OPS_C) $(wildcard bindings/*.c) $(TEST_C) $(HELPER_C)
+# clang-tidy runs again only for files whose object (and so source or header) changed. It sees the float build.
+TIDY_C := $(ONCE_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C)
 tidy: $(TIDY_C:%.c=$(BUILD)/tidy/%.ok)   ## clang-tidy alone
 $(BUILD)/tidy/%.ok: %.c $(OBJ)/once/%.o .clang-tidy
 	@mkdir -p $(@D)

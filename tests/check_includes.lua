@@ -1,5 +1,5 @@
--- The include graph is the architecture (docs/design.md): a part of engine/ includes only from parts below it, the engine
--- knows nothing of Lua, and the things that only one file may touch are touched by that file only.
+-- The include graph is the architecture (docs/design.md): a part of engine/ includes only from parts below it, the
+-- engine knows nothing of Lua, and the things that only one file may touch are touched by that file only.
 
 -- What each part may include besides itself, moth.h and system headers.
 local below = {
