@@ -1,0 +1,23 @@
+/* Inputs for the cases of the op table, the same for the gradient check and the comparison of kernel variants. */
+#ifndef MOTH_TEST_CASES_H
+#define MOTH_TEST_CASES_H
+
+#include "graph/graph.h"
+
+#define MAX_CASE_INPUTS 6
+#define MAX_CASE_OUTPUTS 8
+
+/* A reproducible number in [0, 1). */
+double case_random(uint64_t seed, int64_t i);
+
+/* Makes tensor k of a case; values depend on seed and k only. Aborts the program when memory runs out. */
+moth_tensor *case_input(moth_ctx *ctx, const moth_case *c, int k, uint64_t seed);
+
+/* All of them; in[k] is NULL where the case has rank -1 (an absent optional input). */
+void case_inputs(moth_ctx *ctx, const moth_case *c, uint64_t seed, moth_tensor **in);
+void release_all(int n, moth_tensor **t);
+
+/* Outputs that callers see. */
+int visible_outputs(const moth_op *op);
+
+#endif
