@@ -13,52 +13,57 @@ static moth_status arithmetic_infer(moth_infer *q)
 
 /* ---- cases: equal shapes, broadcasting either way, a scalar, strides ---- */
 
-#define BINARY_CASES(lo_a, hi_a, lo_b, hi_b)                                                                 \
-    { .in = { MOTH_REALS(lo_a, hi_a, 0, 2, 3, 5), MOTH_REALS(lo_b, hi_b, 0, 2, 3, 5) }, .n_in = 2 },         \
-    { .in = { MOTH_REALS(lo_a, hi_a, 0, 2, 7, 3), MOTH_REALS(lo_b, hi_b, 0, 1, 3) }, .n_in = 2 },            \
-    { .in = { MOTH_REALS(lo_a, hi_a, 0, 2, 3, 1), MOTH_REALS(lo_b, hi_b, 1, 3, 2, 3, 5) }, .n_in = 2 },      \
-    { .in = { MOTH_REALS(lo_a, hi_a, 2, 2, 5, 3), MOTH_REALS(lo_b, hi_b, 0, 0, 0) }, .n_in = 2 },            \
-    { .in = { MOTH_REALS(lo_a, hi_a, 0, 0, 0), MOTH_REALS(lo_b, hi_b, 1, 2, 5, 3) }, .n_in = 2 }
-#define INT_CASES                                                                                            \
-    { .in = { MOTH_IN(MOTH_INT32, -9, 9, 1, 2, 3, 5), MOTH_IN(MOTH_INT32, -9, 9, 0, 1, 5) }, .n_in = 2 },    \
-    { .in = { MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 5), MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 1) }, .n_in = 2 }, \
-    { .in = { MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 5), MOTH_REALS(0.5, 2, 0, 0, 0) }, .n_in = 2 }
+#define BINARY_CASES(lo_a, hi_a, lo_b, hi_b)                                                                \
+    { .in = { MOTH_REALS(lo_a, hi_a, 0, 2, 3, 5), MOTH_REALS(lo_b, hi_b, 0, 2, 3, 5) }, .n_in = 2 },        \
+        { .in = { MOTH_REALS(lo_a, hi_a, 0, 2, 7, 3), MOTH_REALS(lo_b, hi_b, 0, 1, 3) }, .n_in = 2 },       \
+        { .in = { MOTH_REALS(lo_a, hi_a, 0, 2, 3, 1), MOTH_REALS(lo_b, hi_b, 1, 3, 2, 3, 5) }, .n_in = 2 }, \
+        { .in = { MOTH_REALS(lo_a, hi_a, 2, 2, 5, 3), MOTH_REALS(lo_b, hi_b, 0, 0, 0) }, .n_in = 2 },       \
+    {                                                                                                       \
+        .in = { MOTH_REALS(lo_a, hi_a, 0, 0, 0), MOTH_REALS(lo_b, hi_b, 1, 2, 5, 3) }, .n_in = 2            \
+    }
+#define INT_CASES                                                                                                  \
+    { .in = { MOTH_IN(MOTH_INT32, -9, 9, 1, 2, 3, 5), MOTH_IN(MOTH_INT32, -9, 9, 0, 1, 5) }, .n_in = 2 },          \
+        { .in = { MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 5), MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 1) }, .n_in = 2 }, \
+    {                                                                                                              \
+        .in = { MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 5), MOTH_REALS(0.5, 2, 0, 0, 0) }, .n_in = 2                  \
+    }
 
 static const moth_case any_cases[] = { BINARY_CASES(-2, 2, -2, 2), INT_CASES, { .n_in = 0 } };
 static const moth_case div_cases[] = { BINARY_CASES(-2, 2, 0.5, 2), { .n_in = 0 } };
 static const moth_case pow_cases[] = { BINARY_CASES(0.5, 2, -2, 2), { .n_in = 0 } };
-static const moth_case apart_cases[] = { BINARY_CASES(-2, -0.1, 0.1, 2), BINARY_CASES(0.1, 2, -2, -0.1), INT_CASES,
-                                         { .n_in = 0 } };
+static const moth_case apart_cases[] = {
+    BINARY_CASES(-2, -0.1, 0.1, 2), BINARY_CASES(0.1, 2, -2, -0.1), INT_CASES, { .n_in = 0 }
+};
 
 /* ---- add, sub, mul, maximum, minimum ---- */
 
-#define BINARY_FIELDS(name_, doc_)                                                                           \
-    .name = #name_, .doc = doc_, .min_in = 2, .max_in = 2, .n_out = 1,                                       \
-    .flags = MOTH_OP_METHOD | MOTH_OP_ELEMENTWISE, .rows = name_##_rows, .strided_in = 3
+#define BINARY_FIELDS(name_, doc_)                                                                                    \
+    .name = #name_, .doc = doc_, .min_in = 2, .max_in = 2, .n_out = 1, .flags = MOTH_OP_METHOD | MOTH_OP_ELEMENTWISE, \
+    .rows = name_##_rows, .strided_in = 3
 
 /* Kernels for the three types: `real` and `integer` are expressions of a and b. */
-#define ARITHMETIC(name_, real, integer)                                                                     \
-    MOTH_LOOP2(name_##_reals, moth_real, moth_real, real)                                                    \
-    MOTH_LOOP2(name_##_ints, int32_t, int32_t, integer)                                                      \
-    MOTH_LOOP2(name_##_bytes, uint8_t, uint8_t, integer)                                                     \
-    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)             \
-    {                                                                                                        \
-        (void)worker;                                                                                        \
-        switch (call->out[0].dtype) {                                                                        \
-        case MOTH_FLOAT32:                                                                                   \
-            return moth_run_reals(call, r0, r1, name_##_reals, true);                                        \
-        case MOTH_INT32:                                                                                     \
-            return moth_run_ints(call, r0, r1, name_##_ints, true);                                          \
-        case MOTH_UINT8:                                                                                     \
-            return run_bytes(call, r0, r1, name_##_bytes, true);                                             \
-        }                                                                                                    \
-        return true;                                                                                         \
+#define ARITHMETIC(name_, real, integer)                                                         \
+    MOTH_LOOP2(name_##_reals, moth_real, moth_real, real)                                        \
+    MOTH_LOOP2(name_##_ints, int32_t, int32_t, integer)                                          \
+    MOTH_LOOP2(name_##_bytes, uint8_t, uint8_t, integer)                                         \
+    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker) \
+    {                                                                                            \
+        (void)worker;                                                                            \
+        switch (call->out[0].dtype) {                                                            \
+        case MOTH_FLOAT32:                                                                       \
+            return moth_run_reals(call, r0, r1, name_##_reals, true);                            \
+        case MOTH_INT32:                                                                         \
+            return moth_run_ints(call, r0, r1, name_##_ints, true);                              \
+        case MOTH_UINT8:                                                                         \
+            return run_bytes(call, r0, r1, name_##_bytes, true);                                 \
+        }                                                                                        \
+        return true;                                                                             \
     }
 
 /* unsigned arithmetic wraps where signed overflow would be undefined */
 ARITHMETIC(add, a + b, (uint32_t)a + (uint32_t)b)
 ARITHMETIC(sub, a - b, (uint32_t)a - (uint32_t)b)
-ARITHMETIC(mul, a *b, (uint32_t)a *(uint32_t)b)
+ARITHMETIC(mul, (a * b), ((uint32_t)a * (uint32_t)b))
 /* a NaN on either side is the result: it fails both comparisons */
 ARITHMETIC(maximum, a >= b || a != a ? a : b, a >= b ? a : b)
 ARITHMETIC(minimum, a <= b || a != a ? a : b, a <= b ? a : b)
@@ -94,49 +99,54 @@ static void mul_gradient(moth_grad *g)
 }
 
 const moth_op MOTH_OP(add) = {
-    BINARY_FIELDS(add, "a + b"), .infer = arithmetic_infer, .gradient = add_gradient, .cases = any_cases,
+    BINARY_FIELDS(add, "a + b"),
+    .infer = arithmetic_infer,
+    .gradient = add_gradient,
+    .cases = any_cases,
 };
 
 const moth_op MOTH_OP(sub) = {
-    BINARY_FIELDS(sub, "a - b"), .infer = arithmetic_infer, .gradient = sub_gradient, .cases = any_cases,
+    BINARY_FIELDS(sub, "a - b"),
+    .infer = arithmetic_infer,
+    .gradient = sub_gradient,
+    .cases = any_cases,
 };
 
 const moth_op MOTH_OP(mul) = {
-    BINARY_FIELDS(mul, "a * b"), .infer = arithmetic_infer, .gradient = mul_gradient, .saves_in = 3,
-    .cases = any_cases,
+    BINARY_FIELDS(mul, "a * b"), .infer = arithmetic_infer, .gradient = mul_gradient, .saves_in = 3, .cases = any_cases,
 };
 
 /* ---- gradients that depend on dy, a and b: private ops of three inputs ---- */
 
-#define GRAD3(name_, expression)                                                                             \
-    static void name_##_loop(int64_t n, moth_real *out, const moth_real *const *in, const int64_t *step,     \
-                             const moth_attrs *attrs)                                                        \
-    {                                                                                                        \
-        const moth_real *d_ = in[0], *a_ = in[1], *b_ = in[2];                                               \
-        (void)step;                                                                                          \
-        (void)attrs;                                                                                         \
-        MOTH_INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < n; i++) {                                                                    \
-            const moth_real d = d_[i], a = a_[i], b = b_[i];                                                 \
-            out[i] = (expression);                                                                           \
-        }                                                                                                    \
-    }                                                                                                        \
-    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)             \
-    {                                                                                                        \
-        (void)worker;                                                                                        \
-        return moth_run_reals(call, r0, r1, name_##_loop, false);                                            \
-    }                                                                                                        \
-    static const moth_op name_ = {                                                                           \
-        .name = #name_,                                                                                      \
-        .doc = "Part of the gradient of an op of two tensors.",                                              \
-        .min_in = 3,                                                                                         \
-        .max_in = 3,                                                                                         \
-        .n_out = 1,                                                                                          \
-        .flags = MOTH_OP_ELEMENTWISE,                                                                        \
-        .infer = moth_infer_real_broadcast,                                                                  \
-        .rows = name_##_rows,                                                                                \
-        .strided_in = 7,                                                                                     \
-        .nodiff = "second derivatives are not supported",                                                    \
+#define GRAD3(name_, expression)                                                                         \
+    static void name_##_loop(int64_t n, moth_real *out, const moth_real *const *in, const int64_t *step, \
+                             const moth_attrs *attrs)                                                    \
+    {                                                                                                    \
+        const moth_real *d_ = in[0], *a_ = in[1], *b_ = in[2];                                           \
+        (void)step;                                                                                      \
+        (void)attrs;                                                                                     \
+        MOTH_INDEPENDENT                                                                                 \
+        for (int64_t i = 0; i < n; i++) {                                                                \
+            const moth_real d = d_[i], a = a_[i], b = b_[i];                                             \
+            out[i] = (expression);                                                                       \
+        }                                                                                                \
+    }                                                                                                    \
+    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)         \
+    {                                                                                                    \
+        (void)worker;                                                                                    \
+        return moth_run_reals(call, r0, r1, name_##_loop, false);                                        \
+    }                                                                                                    \
+    static const moth_op name_ = {                                                                       \
+        .name = #name_,                                                                                  \
+        .doc = "Part of the gradient of an op of two tensors.",                                          \
+        .min_in = 3,                                                                                     \
+        .max_in = 3,                                                                                     \
+        .n_out = 1,                                                                                      \
+        .flags = MOTH_OP_ELEMENTWISE,                                                                    \
+        .infer = moth_infer_real_broadcast,                                                              \
+        .rows = name_##_rows,                                                                            \
+        .strided_in = 7,                                                                                 \
+        .nodiff = "second derivatives are not supported",                                                \
     };
 
 /* Emits op_a(dy, a, b) and op_b(dy, a, b), summed to the shapes of a and b. */
@@ -169,12 +179,18 @@ static void minimum_gradient(moth_grad *g)
 
 const moth_op MOTH_OP(maximum) = {
     BINARY_FIELDS(maximum, "the larger of a and b; the gradient of a tie goes to a"),
-    .infer = arithmetic_infer, .gradient = maximum_gradient, .saves_in = 3, .cases = apart_cases,
+    .infer = arithmetic_infer,
+    .gradient = maximum_gradient,
+    .saves_in = 3,
+    .cases = apart_cases,
 };
 
 const moth_op MOTH_OP(minimum) = {
     BINARY_FIELDS(minimum, "the smaller of a and b; the gradient of a tie goes to a"),
-    .infer = arithmetic_infer, .gradient = minimum_gradient, .saves_in = 3, .cases = apart_cases,
+    .infer = arithmetic_infer,
+    .gradient = minimum_gradient,
+    .saves_in = 3,
+    .cases = apart_cases,
 };
 
 /* ---- div ---- */
@@ -187,7 +203,7 @@ static bool div_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker 
     return moth_run_reals(call, r0, r1, div_loop, true);
 }
 
-GRAD3(div_grad_b, -d * (a / b) / b)
+GRAD3(div_grad_b, (-d * (a / b) / b))
 
 static void div_gradient(moth_grad *g)
 {
@@ -202,8 +218,11 @@ static void div_gradient(moth_grad *g)
 }
 
 const moth_op MOTH_OP(div) = {
-    BINARY_FIELDS(div, "a / b, float32 for all types"), .infer = moth_infer_real_broadcast, .gradient = div_gradient,
-    .saves_in = 3, .cases = div_cases,
+    BINARY_FIELDS(div, "a / b, float32 for all types"),
+    .infer = moth_infer_real_broadcast,
+    .gradient = div_gradient,
+    .saves_in = 3,
+    .cases = div_cases,
 };
 
 /* ---- pow ---- */
@@ -247,6 +266,9 @@ static void pow_gradient(moth_grad *g)
 }
 
 const moth_op MOTH_OP(pow) = {
-    BINARY_FIELDS(pow, "a to the power b, float32 for all types"), .infer = moth_infer_real_broadcast,
-    .gradient = pow_gradient, .saves_in = 3, .cases = pow_cases,
+    BINARY_FIELDS(pow, "a to the power b, float32 for all types"),
+    .infer = moth_infer_real_broadcast,
+    .gradient = pow_gradient,
+    .saves_in = 3,
+    .cases = pow_cases,
 };

@@ -13,16 +13,16 @@ static moth_status same_infer(moth_infer *q)
     return MOTH_OK;
 }
 
-#define COPY_LINES(T)                                                                \
-    do {                                                                             \
-        do {                                                                         \
-            T *to = (T *)(void *)call->out[0].data + w.at[0];                        \
-            const T *from = (const T *)(const void *)call->in[0].data + w.at[1];     \
-            int64_t step = w.step[1];                                                \
-            for (int64_t i = 0; i < w.n; i++) {                                      \
-                to[i] = from[i * step];                                              \
-            }                                                                        \
-        } while (moth_walk_next(&w));                                                \
+#define COPY_LINES(T)                                                            \
+    do {                                                                         \
+        do {                                                                     \
+            T *to = (T *)(void *)call->out[0].data + w.at[0];                    \
+            const T *from = (const T *)(const void *)call->in[0].data + w.at[1]; \
+            int64_t step = w.step[1];                                            \
+            for (int64_t i = 0; i < w.n; i++) {                                  \
+                to[i] = from[i * step];                                          \
+            }                                                                    \
+        } while (moth_walk_next(&w));                                            \
     } while (0)
 
 static bool contiguous_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
@@ -94,17 +94,17 @@ static bool to_fault(moth_worker *worker, double value, const char *dtype)
 }
 
 /* The tests are false for NaN. Adding 1 to the bounds accepts what is cut off to a value inside. */
-#define CONVERT(name, T, O, low, high, text)                                                    \
-    static bool name(int64_t n, O *out, const T *x, int64_t step, moth_worker *worker)          \
-    {                                                                                           \
-        for (int64_t i = 0; i < n; i++) {                                                       \
-            const double v = (double)x[i * step];                                               \
-            if (!(v > (low)-1.0 && v < (high) + 1.0)) {                                         \
-                return to_fault(worker, v, text);                                               \
-            }                                                                                   \
-            out[i] = (O)v;                                                                      \
-        }                                                                                       \
-        return true;                                                                            \
+#define CONVERT(name, T, O, low, high, text)                                           \
+    static bool name(int64_t n, O *out, const T *x, int64_t step, moth_worker *worker) \
+    {                                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                              \
+            const double v = (double)x[i * step];                                      \
+            if (!(v > (low)-1.0 && v < (high) + 1.0)) {                                \
+                return to_fault(worker, v, text);                                      \
+            }                                                                          \
+            out[i] = (O)v;                                                             \
+        }                                                                              \
+        return true;                                                                   \
     }
 
 CONVERT(real_to_int, moth_real, int32_t, -2147483648.0, 2147483647.0, "int32")
@@ -113,8 +113,7 @@ CONVERT(int_to_byte, int32_t, uint8_t, 0.0, 255.0, "uint8")
 
 MOTH_LOOP1(to_real_loop, x)
 
-static void to_int_loop(int64_t n, int32_t *out, const int32_t *const *in, const int64_t *step,
-                        const moth_attrs *attrs)
+static void to_int_loop(int64_t n, int32_t *out, const int32_t *const *in, const int64_t *step, const moth_attrs *attrs)
 {
     (void)step;
     (void)attrs;

@@ -49,12 +49,10 @@ static void copy_converted(const moth_arg *out, int64_t to, const moth_arg *in, 
         int64_t m = n - i < MOTH_BLOCK ? n - i : MOTH_BLOCK;
         if (out->dtype == MOTH_FLOAT32) {
             moth_real block[MOTH_BLOCK];
-            memcpy(out->data + (to + i) * (int64_t)size, moth_fetch_reals(in, from + i, 1, m, block),
-                   (size_t)m * size);
+            memcpy(out->data + (to + i) * (int64_t)size, moth_fetch_reals(in, from + i, 1, m, block), (size_t)m * size);
         } else {
             int32_t block[MOTH_BLOCK];
-            memcpy(out->data + (to + i) * (int64_t)size, moth_fetch_ints(in, from + i, 1, m, block),
-                   (size_t)m * size);
+            memcpy(out->data + (to + i) * (int64_t)size, moth_fetch_ints(in, from + i, 1, m, block), (size_t)m * size);
         }
     }
 }

@@ -19,28 +19,28 @@ static const moth_case compare_cases[] = {
     { .n_in = 0 },
 };
 
-#define COMPARE(name_, doc_, expression)                                                                     \
-    MOTH_LOOP2(name_##_reals, moth_real, uint8_t, expression)                                                \
-    MOTH_LOOP2(name_##_ints, int32_t, uint8_t, expression)                                                   \
-    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)             \
-    {                                                                                                        \
-        (void)worker;                                                                                        \
-        return moth_promote(call->in[0].dtype, call->in[1].dtype) == MOTH_FLOAT32                            \
-                   ? run_real_test(call, r0, r1, name_##_reals, true)                                        \
-                   : run_int_test(call, r0, r1, name_##_ints, true);                                         \
-    }                                                                                                        \
-    const moth_op MOTH_OP(name_) = {                                                                         \
-        .name = #name_,                                                                                      \
-        .doc = doc_,                                                                                         \
-        .min_in = 2,                                                                                         \
-        .max_in = 2,                                                                                         \
-        .n_out = 1,                                                                                          \
-        .flags = MOTH_OP_METHOD,                                                                             \
-        .infer = compare_infer,                                                                              \
-        .rows = name_##_rows,                                                                                \
-        .strided_in = 3,                                                                                     \
-        .nodiff = "the result is a uint8 0 or 1",                                                            \
-        .cases = compare_cases,                                                                              \
+#define COMPARE(name_, doc_, expression)                                                         \
+    MOTH_LOOP2(name_##_reals, moth_real, uint8_t, expression)                                    \
+    MOTH_LOOP2(name_##_ints, int32_t, uint8_t, expression)                                       \
+    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker) \
+    {                                                                                            \
+        (void)worker;                                                                            \
+        return moth_promote(call->in[0].dtype, call->in[1].dtype) == MOTH_FLOAT32                \
+                   ? run_real_test(call, r0, r1, name_##_reals, true)                            \
+                   : run_int_test(call, r0, r1, name_##_ints, true);                             \
+    }                                                                                            \
+    const moth_op MOTH_OP(name_) = {                                                             \
+        .name = #name_,                                                                          \
+        .doc = doc_,                                                                             \
+        .min_in = 2,                                                                             \
+        .max_in = 2,                                                                             \
+        .n_out = 1,                                                                              \
+        .flags = MOTH_OP_METHOD,                                                                 \
+        .infer = compare_infer,                                                                  \
+        .rows = name_##_rows,                                                                    \
+        .strided_in = 3,                                                                         \
+        .nodiff = "the result is a uint8 0 or 1",                                                \
+        .cases = compare_cases,                                                                  \
     };
 
 COMPARE(eq, "1 where a equals b, else 0", a == b)
@@ -63,17 +63,17 @@ static moth_status where_infer(moth_infer *q)
     return moth_infer_broadcast(q);
 }
 
-#define CHOICE(name, T, O)                                                                                   \
-    static void name(int64_t n, O *out, const T *const *in, const int64_t *step, const moth_attrs *attrs)    \
-    {                                                                                                        \
-        const T *c = in[0], *a = in[1], *b = in[2];                                                          \
-        (void)step;                                                                                          \
-        (void)attrs;                                                                                         \
-        MOTH_INDEPENDENT                                                                                     \
-        for (int64_t i = 0; i < n; i++) {                                                                    \
-            const T yes = a[i], no = b[i];                                                                   \
-            out[i] = (O)(c[i] != 0 ? yes : no);                                                              \
-        }                                                                                                    \
+#define CHOICE(name, T, O)                                                                                \
+    static void name(int64_t n, O *out, const T *const *in, const int64_t *step, const moth_attrs *attrs) \
+    {                                                                                                     \
+        const T *c = in[0], *a = in[1], *b = in[2];                                                       \
+        (void)step;                                                                                       \
+        (void)attrs;                                                                                      \
+        MOTH_INDEPENDENT                                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                                 \
+            const T yes = a[i], no = b[i];                                                                \
+            out[i] = (O)(c[i] != 0 ? yes : no);                                                           \
+        }                                                                                                 \
     }
 
 CHOICE(where_reals, moth_real, moth_real)

@@ -210,29 +210,33 @@ static void extreme_gradient(moth_grad *g)
 
 /* ---- the ops ---- */
 
-#define EXTREME_FIELDS(name_, doc_)                                                                        \
-    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .flags = MOTH_OP_METHOD,                        \
-    .attrs = moth_reduce_attrs, .whole = moth_reduce_whole, .rows = name_##_rows, .strided_in = 1,         \
-    .cases = extreme_cases
+#define EXTREME_FIELDS(name_, doc_)                                                                             \
+    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .flags = MOTH_OP_METHOD, .attrs = moth_reduce_attrs, \
+    .whole = moth_reduce_whole, .rows = name_##_rows, .strided_in = 1, .cases = extreme_cases
 
-#define EXTREME(name_, arg_name, sign, word)                                                               \
-    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)           \
-    {                                                                                                      \
-        (void)worker;                                                                                      \
-        return extreme_rows(call, r0, r1, sign, &call->out[0], &call->out[1]);                             \
-    }                                                                                                      \
-    static bool arg_name##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)        \
-    {                                                                                                      \
-        (void)worker;                                                                                      \
-        return extreme_rows(call, r0, r1, sign, NULL, &call->out[0]);                                      \
-    }                                                                                                      \
-    const moth_op MOTH_OP(name_) = {                                                                       \
-        EXTREME_FIELDS(name_, "the " word " element over dims (all by default), and its position"),        \
-        .n_out = 2, .infer = extreme_infer, .gradient = extreme_gradient, .saves_out = 2,                  \
-    };                                                                                                     \
-    const moth_op MOTH_OP(arg_name) = {                                                                    \
-        EXTREME_FIELDS(arg_name, "position of the " word " element over dims (all by default)"),           \
-        .n_out = 1, .infer = arg_infer, .nodiff = "positions are integers",                                \
+#define EXTREME(name_, arg_name, sign, word)                                                        \
+    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)    \
+    {                                                                                               \
+        (void)worker;                                                                               \
+        return extreme_rows(call, r0, r1, sign, &call->out[0], &call->out[1]);                      \
+    }                                                                                               \
+    static bool arg_name##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker) \
+    {                                                                                               \
+        (void)worker;                                                                               \
+        return extreme_rows(call, r0, r1, sign, NULL, &call->out[0]);                               \
+    }                                                                                               \
+    const moth_op MOTH_OP(name_) = {                                                                \
+        EXTREME_FIELDS(name_, "the " word " element over dims (all by default), and its position"), \
+        .n_out = 2,                                                                                 \
+        .infer = extreme_infer,                                                                     \
+        .gradient = extreme_gradient,                                                               \
+        .saves_out = 2,                                                                             \
+    };                                                                                              \
+    const moth_op MOTH_OP(arg_name) = {                                                             \
+        EXTREME_FIELDS(arg_name, "position of the " word " element over dims (all by default)"),    \
+        .n_out = 1,                                                                                 \
+        .infer = arg_infer,                                                                         \
+        .nodiff = "positions are integers",                                                         \
     };
 
 EXTREME(max, argmax, 1, "largest")

@@ -114,8 +114,7 @@ static const moth_case index_cases[] = {
     { .in = { MOTH_REALS(-1, 1, 0, 2, 5, 3), MOTH_IN(MOTH_INT32, 0, 4, 0, 1, 7) }, .n_in = 2 },
     { .in = { MOTH_REALS(-1, 1, 1, 2, 5, 3), MOTH_IN(MOTH_INT32, 0, 4, 0, 2, 3, 2) }, .n_in = 2 },
     { .in = { MOTH_REALS(-1, 1, 0, 3, 3, 5, 2), MOTH_IN(MOTH_INT32, 0, 4, 2, 1, 3) }, .n_in = 2, .attrs.i = { 1 } },
-    { .in = { MOTH_REALS(-1, 1, 0, 2, 3, 5), MOTH_IN(MOTH_INT32, 0, 4, 0, 2, 2, 2) }, .n_in = 2,
-      .attrs.i = { -1 } },
+    { .in = { MOTH_REALS(-1, 1, 0, 2, 3, 5), MOTH_IN(MOTH_INT32, 0, 4, 0, 2, 2, 2) }, .n_in = 2, .attrs.i = { -1 } },
     { .in = { MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 5, 3), MOTH_IN(MOTH_INT32, 0, 4, 0, 1, 99) }, .n_in = 2 },
     { .n_in = 0 },
 };
@@ -153,9 +152,9 @@ static moth_status index_add_infer(moth_infer *q)
     bool fits = dy->rank == out->rank - 1 + positions->rank;
     for (int d = 0; d < dy->rank && fits; d++) {
         int64_t dim = q->attrs->i[ADD_DIM];
-        int64_t expected = d < dim ? out->shape[d]
-                                   : (d < dim + positions->rank ? positions->shape[d - dim]
-                                                                : out->shape[d - positions->rank + 1]);
+        int64_t expected =
+            d < dim ? out->shape[d]
+                    : (d < dim + positions->rank ? positions->shape[d - dim] : out->shape[d - positions->rank + 1]);
         fits = dy->shape[d] == expected;
     }
     return fits ? MOTH_OK : moth_infer_fail(q, MOTH_ERR_SHAPE, "values and positions do not fit the wanted shape");
@@ -205,9 +204,11 @@ static void index_add_gradient(moth_grad *g)
 }
 
 static const moth_case index_add_cases[] = {
-    { .in = { MOTH_REALS(-1, 1, 0, 2, 7, 3), MOTH_IN(MOTH_INT32, 0, 4, 0, 1, 7) }, .n_in = 2,
+    { .in = { MOTH_REALS(-1, 1, 0, 2, 7, 3), MOTH_IN(MOTH_INT32, 0, 4, 0, 1, 7) },
+      .n_in = 2,
       .attrs.i = { 0, 2, 5, 3 } },
-    { .in = { MOTH_REALS(-1, 1, 1, 3, 3, 7, 2), MOTH_IN(MOTH_INT32, 0, 4, 0, 1, 7) }, .n_in = 2,
+    { .in = { MOTH_REALS(-1, 1, 1, 3, 3, 7, 2), MOTH_IN(MOTH_INT32, 0, 4, 0, 1, 7) },
+      .n_in = 2,
       .attrs.i = { 1, 3, 3, 5, 2 } },
     { .n_in = 0 },
 };
@@ -267,8 +268,8 @@ static bool one_hot_rows(const moth_call *call, int64_t r0, int64_t r1, moth_wor
     int64_t c0 = ids->rank ? 0 : r0, c1 = ids->rank ? depth : r1;
     moth_real *y = (moth_real *)(void *)out->data;
     for (int64_t j = first; j < last; j++) {
-        int64_t id = ids->dtype == MOTH_INT32 ? ((const int32_t *)(const void *)ids->data)[j]
-                                              : ((const uint8_t *)ids->data)[j];
+        int64_t id =
+            ids->dtype == MOTH_INT32 ? ((const int32_t *)(const void *)ids->data)[j] : ((const uint8_t *)ids->data)[j];
         if (id < 0 || id >= depth) {
             snprintf(worker->fault, sizeof worker->fault, "class %lld in row %lld is outside 0..%lld", (long long)id,
                      (long long)(j / per_row) + 1, (long long)depth - 1);

@@ -19,7 +19,8 @@ static void square_columns(int64_t n, double *acc, const double *x, const double
     }
 }
 
-static const moth_reducer square_reducer = { .columns = square_columns, .run = moth_square_sum_lanes,
+static const moth_reducer square_reducer = { .columns = square_columns,
+                                             .run = moth_square_sum_lanes,
                                              .join = moth_sum_join };
 
 static moth_status moment_infer(moth_infer *q)
@@ -60,9 +61,9 @@ static bool moment_rows(const moth_call *call, int64_t r0, int64_t r1, bool from
     return true;
 }
 
-#define MOMENT_FIELDS(name_, doc_)                                                                         \
-    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .n_out = 1, .flags = MOTH_OP_METHOD,            \
-    .attrs = moth_reduce_attrs, .infer = moment_infer, .whole = moth_reduce_whole, .rows = name_##_rows,   \
+#define MOMENT_FIELDS(name_, doc_)                                                                       \
+    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .n_out = 1, .flags = MOTH_OP_METHOD,          \
+    .attrs = moth_reduce_attrs, .infer = moment_infer, .whole = moth_reduce_whole, .rows = name_##_rows, \
     .strided_in = 1, .gradient = name_##_gradient, .cases = moment_cases
 
 /* d / v, and 0 where v is 0: a constant input has no direction in which its deviation grows first */

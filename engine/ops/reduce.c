@@ -103,9 +103,23 @@ enum { SPREAD_SHAPE = 0, SPREAD_MASK = 9, SPREAD_MEAN = 10 };
 static moth_status spread_infer(moth_infer *q)
 {
     const int64_t *shape = q->attrs->i + SPREAD_SHAPE;
+    const moth_meta *in = q->in[0];
+    unsigned mask = (unsigned)q->attrs->i[SPREAD_MASK];
+    bool keep = in->rank == shape[0], fits = true;
+    int kept = 0;
     q->out[0].dtype = MOTH_FLOAT32;
     q->out[0].rank = (int)shape[0];
-    memcpy(q->out[0].shape, shape + 1, (size_t)shape[0] * sizeof *shape);
+    for (int d = 0; d < q->out[0].rank && fits; d++) {
+        bool gone = (mask >> d & 1) != 0;
+        q->out[0].shape[d] = shape[1 + d];
+        if (keep || !gone) {
+            fits = kept < in->rank && in->shape[kept] == (gone ? 1 : shape[1 + d]);
+            kept++;
+        }
+    }
+    if (!fits || kept != in->rank) {
+        return moth_infer_fail(q, MOTH_ERR_SHAPE, "the tensor is no reduction of the wanted shape");
+    }
     return moth_infer_types(q, 1u << MOTH_FLOAT32);
 }
 
@@ -143,9 +157,11 @@ static bool spread_rows(const moth_call *call, int64_t r0, int64_t r1, moth_work
 }
 
 static const moth_case spread_cases[] = {
-    { .in = { MOTH_REALS(-2, 2, 0, 2, 3, 7) }, .n_in = 1,
+    { .in = { MOTH_REALS(-2, 2, 0, 2, 3, 7) },
+      .n_in = 1,
       .attrs = { .i = { 3, 3, 5, 7, [SPREAD_MASK] = 2, [SPREAD_MEAN] = 1 }, .f = { 1 } } },
-    { .in = { MOTH_REALS(-2, 2, 1, 2, 5, 7) }, .n_in = 1,
+    { .in = { MOTH_REALS(-2, 2, 1, 2, 5, 7) },
+      .n_in = 1,
       .attrs = { .i = { 3, 3, 5, 7, [SPREAD_MASK] = 1 }, .f = { 2 } } },
     { .n_in = 0 },
 };
@@ -185,57 +201,67 @@ static void mean_gradient(moth_grad *g)
     g->dx[0] = MOTH_EMIT_SPREAD(g, g->dy[0], 1, true);
 }
 
-#define REDUCE_FIELDS(name_, doc_)                                                                         \
-    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .flags = MOTH_OP_METHOD,                        \
-    .attrs = moth_reduce_attrs, .whole = moth_reduce_whole, .rows = name_##_rows, .strided_in = 1
+#define REDUCE_FIELDS(name_, doc_)                                                                              \
+    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .flags = MOTH_OP_METHOD, .attrs = moth_reduce_attrs, \
+    .whole = moth_reduce_whole, .rows = name_##_rows, .strided_in = 1
 
 const moth_op MOTH_OP(sum) = {
-    REDUCE_FIELDS(sum, "sum over dims (all by default); integers give int32"), .n_out = 1, .infer = sum_infer,
-    .gradient = sum_gradient, .cases = reduce_cases,
+    REDUCE_FIELDS(sum, "sum over dims (all by default); integers give int32"),
+    .n_out = 1,
+    .infer = sum_infer,
+    .gradient = sum_gradient,
+    .cases = reduce_cases,
 };
 
 const moth_op MOTH_OP(mean) = {
-    REDUCE_FIELDS(mean, "mean over dims (all by default)"), .n_out = 1, .infer = mean_infer,
-    .gradient = mean_gradient, .cases = reduce_cases,
+    REDUCE_FIELDS(mean, "mean over dims (all by default)"),
+    .n_out = 1,
+    .infer = mean_infer,
+    .gradient = mean_gradient,
+    .cases = reduce_cases,
 };
 
 /* ---- all, any ---- */
 
-#define TEST_REDUCER(name_, update, identity)                                                              \
-    static void name_##_columns(int64_t n, double *acc, const double *x, const double *centre)             \
-    {                                                                                                      \
-        (void)centre;                                                                                      \
-        for (int64_t c = 0; c < n; c++) {                                                                  \
-            const double a = acc[c], b = x[c] != 0;                                                        \
-            acc[c] = (update);                                                                             \
-        }                                                                                                  \
-    }                                                                                                      \
-    static double name_##_join(double a, double b)                                                         \
-    {                                                                                                      \
-        return (update);                                                                                   \
-    }                                                                                                      \
-    static double name_##_run(int64_t n, const double *x, double centre)                                   \
-    {                                                                                                      \
-        double a = (identity);                                                                             \
-        (void)centre;                                                                                      \
-        for (int64_t i = 0; i < n; i++) {                                                                  \
-            a = name_##_join(a, x[i] != 0);                                                                \
-        }                                                                                                  \
-        return a;                                                                                          \
-    }                                                                                                      \
-    static const moth_reducer name_##_reducer = { .start = (identity), .columns = name_##_columns,         \
-                                                  .run = name_##_run, .join = name_##_join };              \
-    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)           \
-    {                                                                                                      \
-        unsigned mask = moth_reduce_mask(call->attrs, call->in[0].rank);                                   \
-        return reduce_rows(call, &call->out[0], mask, &name_##_reducer, 1, r0, r1, worker);                \
-    }                                                                                                      \
-    const moth_op MOTH_OP(name_) = {                                                                       \
-        REDUCE_FIELDS(name_, "1 where " #name_ " elements over dims differ from 0, else 0"), .n_out = 1,   \
-        .infer = test_infer, .nodiff = "the result is a uint8 0 or 1", .cases = reduce_cases,              \
+#define TEST_REDUCER(name_, update, identity)                                                     \
+    static void name_##_columns(int64_t n, double *acc, const double *x, const double *centre)    \
+    {                                                                                             \
+        (void)centre;                                                                             \
+        for (int64_t c = 0; c < n; c++) {                                                         \
+            const double a = acc[c], b = x[c] != 0;                                               \
+            acc[c] = (update);                                                                    \
+        }                                                                                         \
+    }                                                                                             \
+    static double name_##_join(double a, double b)                                                \
+    {                                                                                             \
+        return (update);                                                                          \
+    }                                                                                             \
+    static double name_##_run(int64_t n, const double *x, double centre)                          \
+    {                                                                                             \
+        double a = (identity);                                                                    \
+        (void)centre;                                                                             \
+        for (int64_t i = 0; i < n; i++) {                                                         \
+            a = name_##_join(a, x[i] != 0);                                                       \
+        }                                                                                         \
+        return a;                                                                                 \
+    }                                                                                             \
+    static const moth_reducer name_##_reducer = {                                                 \
+        .start = (identity), .columns = name_##_columns, .run = name_##_run, .join = name_##_join \
+    };                                                                                            \
+    static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)  \
+    {                                                                                             \
+        unsigned mask = moth_reduce_mask(call->attrs, call->in[0].rank);                          \
+        return reduce_rows(call, &call->out[0], mask, &name_##_reducer, 1, r0, r1, worker);       \
+    }                                                                                             \
+    const moth_op MOTH_OP(name_) = {                                                              \
+        REDUCE_FIELDS(name_, "1 where " #name_ " elements over dims differ from 0, else 0"),      \
+        .n_out = 1,                                                                               \
+        .infer = test_infer,                                                                      \
+        .nodiff = "the result is a uint8 0 or 1",                                                 \
+        .cases = reduce_cases,                                                                    \
     };
 
-TEST_REDUCER(all, a *b, 1)
+TEST_REDUCER(all, (a * b), 1)
 TEST_REDUCER(any, a + b - a * b, 0)
 
 /* ---- prod ---- */
@@ -244,34 +270,35 @@ TEST_REDUCER(any, a + b - a * b, 0)
  * gradient that is right at zeros. */
 enum { PROD_NONZERO = 1, PROD_ZEROS = 2 };
 
-#define PRODUCT_REDUCER(name_, term, update, identity)                                                     \
-    static double name_##_join(double a, double b)                                                         \
-    {                                                                                                      \
-        return (update);                                                                                   \
-    }                                                                                                      \
-    static void name_##_columns(int64_t n, double *acc, const double *x, const double *centre)             \
-    {                                                                                                      \
-        (void)centre;                                                                                      \
-        for (int64_t c = 0; c < n; c++) {                                                                  \
-            const double v = x[c];                                                                         \
-            acc[c] = name_##_join(acc[c], (term));                                                         \
-        }                                                                                                  \
-    }                                                                                                      \
-    static double name_##_run(int64_t n, const double *x, double centre)                                   \
-    {                                                                                                      \
-        double a = (identity);                                                                             \
-        (void)centre;                                                                                      \
-        for (int64_t i = 0; i < n; i++) {                                                                  \
-            const double v = x[i];                                                                         \
-            a = name_##_join(a, (term));                                                                   \
-        }                                                                                                  \
-        return a;                                                                                          \
-    }                                                                                                      \
-    static const moth_reducer name_##_reducer = { .start = (identity), .columns = name_##_columns,         \
-                                                  .run = name_##_run, .join = name_##_join };
+#define PRODUCT_REDUCER(name_, term, update, identity)                                            \
+    static double name_##_join(double a, double b)                                                \
+    {                                                                                             \
+        return (update);                                                                          \
+    }                                                                                             \
+    static void name_##_columns(int64_t n, double *acc, const double *x, const double *centre)    \
+    {                                                                                             \
+        (void)centre;                                                                             \
+        for (int64_t c = 0; c < n; c++) {                                                         \
+            const double v = x[c];                                                                \
+            acc[c] = name_##_join(acc[c], (term));                                                \
+        }                                                                                         \
+    }                                                                                             \
+    static double name_##_run(int64_t n, const double *x, double centre)                          \
+    {                                                                                             \
+        double a = (identity);                                                                    \
+        (void)centre;                                                                             \
+        for (int64_t i = 0; i < n; i++) {                                                         \
+            const double v = x[i];                                                                \
+            a = name_##_join(a, (term));                                                          \
+        }                                                                                         \
+        return a;                                                                                 \
+    }                                                                                             \
+    static const moth_reducer name_##_reducer = {                                                 \
+        .start = (identity), .columns = name_##_columns, .run = name_##_run, .join = name_##_join \
+    };
 
-PRODUCT_REDUCER(product, v, a *b, 1)
-PRODUCT_REDUCER(nonzero, v == 0 ? 1 : v, a *b, 1)
+PRODUCT_REDUCER(product, v, (a * b), 1)
+PRODUCT_REDUCER(nonzero, v == 0 ? 1 : v, (a * b), 1)
 PRODUCT_REDUCER(zeros, v == 0, a + b, 0)
 
 static moth_status prod_infer(moth_infer *q)
@@ -346,9 +373,14 @@ static void prod_gradient(moth_grad *g)
 }
 
 const moth_op MOTH_OP(prod) = {
-    REDUCE_FIELDS(prod, "product over dims (all by default); integers give int32"), .n_out = 3, .n_visible = 1,
-    .infer = prod_infer, .gradient = prod_gradient, .saves_in = 1,
-    .saves_out = 1u << PROD_NONZERO | 1u << PROD_ZEROS, .cases = reduce_cases,
+    REDUCE_FIELDS(prod, "product over dims (all by default); integers give int32"),
+    .n_out = 3,
+    .n_visible = 1,
+    .infer = prod_infer,
+    .gradient = prod_gradient,
+    .saves_in = 1,
+    .saves_out = 1u << PROD_NONZERO | 1u << PROD_ZEROS,
+    .cases = reduce_cases,
 };
 
 /* ---- sum_to ---- */

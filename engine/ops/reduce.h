@@ -27,8 +27,7 @@ moth_status moth_reduce_shape(moth_infer *q, int n_out);
 bool moth_reduce_whole(const moth_attrs *attrs, const moth_meta *const *in, const moth_meta *out, int i);
 
 /* Strides by which a reduced operand (its reduced dims gone, or 1) is walked along the unreduced shape. */
-void moth_reduced_strides(const moth_arg *full, const moth_arg *reduced, unsigned mask,
-                          int64_t stride[MOTH_MAX_RANK]);
+void moth_reduced_strides(const moth_arg *full, const moth_arg *reduced, unsigned mask, int64_t stride[MOTH_MAX_RANK]);
 
 /* Elements that make one output. */
 int64_t moth_reduce_count(const moth_arg *in, unsigned mask);
@@ -37,7 +36,7 @@ int64_t moth_reduce_count(const moth_arg *in, unsigned mask);
  * dims that belong to each of them. */
 typedef struct moth_nest {
     moth_walk w;
-    int rank;                                        /* reduced dims, joined where possible; at least 1 */
+    int rank; /* reduced dims, joined where possible; at least 1 */
     int64_t shape[MOTH_MAX_RANK], stride[MOTH_MAX_RANK];
     bool columns; /* neighbours in the input belong to neighbouring outputs: many outputs at a time */
 } moth_nest;
@@ -126,28 +125,28 @@ __attribute__((unused)) static void moth_reduce_chunk(const moth_nest *s, const 
 
 #define MOTH_LANES 8 /* independent partial sums: vector code without reordering of additions */
 
-#define MOTH_DEFINE_SUM_RUN(name, T, term)                                              \
-    static inline double name##_lanes(int64_t n, const T *x, double centre)             \
-    {                                                                                   \
-        double lane[MOTH_LANES] = { 0 };                                                \
-        int64_t i = 0;                                                                  \
-        (void)centre;                                                                   \
-        for (; i + MOTH_LANES <= n; i += MOTH_LANES) {                                  \
-            for (int k = 0; k < MOTH_LANES; k++) {                                      \
-                const double v = (double)x[i + k] - centre;                             \
-                lane[k] += (term);                                                      \
-            }                                                                           \
-        }                                                                               \
-        for (int k = 0; i < n; i++, k++) {                                              \
-            const double v = (double)x[i] - centre;                                     \
-            lane[k] += (term);                                                          \
-        }                                                                               \
+#define MOTH_DEFINE_SUM_RUN(name, T, term)                                                                \
+    static inline double name##_lanes(int64_t n, const T *x, double centre)                               \
+    {                                                                                                     \
+        double lane[MOTH_LANES] = { 0 };                                                                  \
+        int64_t i = 0;                                                                                    \
+        (void)centre;                                                                                     \
+        for (; i + MOTH_LANES <= n; i += MOTH_LANES) {                                                    \
+            for (int k = 0; k < MOTH_LANES; k++) {                                                        \
+                const double v = (double)x[i + k] - centre;                                               \
+                lane[k] += (term);                                                                        \
+            }                                                                                             \
+        }                                                                                                 \
+        for (int k = 0; i < n; i++, k++) {                                                                \
+            const double v = (double)x[i] - centre;                                                       \
+            lane[k] += (term);                                                                            \
+        }                                                                                                 \
         return ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7])); \
     }
 
 MOTH_DEFINE_SUM_RUN(moth_sum_doubles, double, v)
 MOTH_DEFINE_SUM_RUN(moth_sum_reals, moth_real, v)
-MOTH_DEFINE_SUM_RUN(moth_square_sum, double, v *v)
+MOTH_DEFINE_SUM_RUN(moth_square_sum, double, (v * v))
 
 static inline double moth_sum_run(int64_t n, const double *x, double centre)
 {
@@ -181,8 +180,11 @@ static inline double moth_sum_join(double a, double b)
 }
 
 __attribute__((unused)) static const moth_reducer moth_sum_reducer = {
-    .columns = moth_sum_columns, .run = moth_sum_run, .join = moth_sum_join,
-    .columns_real = moth_sum_columns_real, .run_real = moth_sum_run_real,
+    .columns = moth_sum_columns,
+    .run = moth_sum_run,
+    .join = moth_sum_join,
+    .columns_real = moth_sum_columns_real,
+    .run_real = moth_sum_run_real,
 };
 
 #endif

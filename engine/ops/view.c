@@ -81,9 +81,9 @@ static void reshape_gradient(moth_grad *g)
     g->dx[0] = MOTH_EMIT(g->scope, &MOTH_OP(reshape), &attrs, g->dy[0]);
 }
 
-#define VIEW_FIELDS(name_, doc_)                                                                           \
-    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .n_out = 1,                                     \
-    .flags = MOTH_OP_METHOD | MOTH_OP_VIEW, .infer = name_##_infer, .strided_in = 1, .cases = name_##_cases
+#define VIEW_FIELDS(name_, doc_)                                                                               \
+    .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .n_out = 1, .flags = MOTH_OP_METHOD | MOTH_OP_VIEW, \
+    .infer = name_##_infer, .strided_in = 1, .cases = name_##_cases
 #define RESHAPE_FIELDS(name_, doc_) VIEW_FIELDS(name_, doc_), .view = reshape_view, .gradient = reshape_gradient
 
 /* ---- reshape ---- */
@@ -220,11 +220,13 @@ static const moth_case unsqueeze_cases[] = {
 };
 
 const moth_op MOTH_OP(squeeze) = {
-    RESHAPE_FIELDS(squeeze, "without the given dims of size 1 (all of them by default)"), .attrs = squeeze_attrs,
+    RESHAPE_FIELDS(squeeze, "without the given dims of size 1 (all of them by default)"),
+    .attrs = squeeze_attrs,
 };
 
 const moth_op MOTH_OP(unsqueeze) = {
-    RESHAPE_FIELDS(unsqueeze, "with a new dim of size 1 at the given place"), .attrs = unsqueeze_attrs,
+    RESHAPE_FIELDS(unsqueeze, "with a new dim of size 1 at the given place"),
+    .attrs = unsqueeze_attrs,
 };
 
 /* ---- permute, transpose ---- */
@@ -314,12 +316,16 @@ static const moth_case transpose_cases[] = {
 };
 
 const moth_op MOTH_OP(permute) = {
-    VIEW_FIELDS(permute, "dims in another order"), .attrs = permute_attrs, .view = permute_view,
+    VIEW_FIELDS(permute, "dims in another order"),
+    .attrs = permute_attrs,
+    .view = permute_view,
     .gradient = permute_gradient,
 };
 
 const moth_op MOTH_OP(transpose) = {
-    VIEW_FIELDS(transpose, "dims a and b exchanged"), .attrs = transpose_attrs, .view = transpose_view,
+    VIEW_FIELDS(transpose, "dims a and b exchanged"),
+    .attrs = transpose_attrs,
+    .view = transpose_view,
     .gradient = transpose_gradient,
 };
 
@@ -368,6 +374,8 @@ static const moth_case expand_cases[] = {
 };
 
 const moth_op MOTH_OP(expand) = {
-    VIEW_FIELDS(expand, "x repeated along new dims and dims of size 1, without a copy"), .attrs = reshape_attrs,
-    .view = expand_view, .gradient = expand_gradient,
+    VIEW_FIELDS(expand, "x repeated along new dims and dims of size 1, without a copy"),
+    .attrs = reshape_attrs,
+    .view = expand_view,
+    .gradient = expand_gradient,
 };

@@ -58,8 +58,8 @@ moth_tensor *case_input(moth_ctx *ctx, const moth_case *c, int k, uint64_t seed)
     int64_t n = moth_tensor_count(t);
     for (int64_t i = 0; i < n; i++) {
         double r = case_random(seed * 16 + (uint64_t)k, i);
-        moth_tensor_set_element(t, i, memory.dtype == MOTH_FLOAT32 ? low + r * (high - low)
-                                                                   : floor(low + r * (high - low + 1)));
+        moth_tensor_set_element(
+            t, i, memory.dtype == MOTH_FLOAT32 ? low + r * (high - low) : floor(low + r * (high - low + 1)));
     }
     return t;
 }

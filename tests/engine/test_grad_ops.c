@@ -112,8 +112,8 @@ static void compare(const trial *t, int k, const moth_tensor *dx)
             worst_analytic = a;
         }
     }
-    CHECK_THAT(worst <= TOLERANCE, "%s case %d, input %d: gradient %.12g, by differences %.12g", t->op->name,
-               t->number, k + 1, worst_analytic, worst_numeric);
+    CHECK_THAT(worst <= TOLERANCE, "%s case %d, input %d: gradient %.12g, by differences %.12g", t->op->name, t->number,
+               k + 1, worst_analytic, worst_numeric);
 }
 
 static void check_gradients(trial *t)

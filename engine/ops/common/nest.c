@@ -64,8 +64,7 @@ static int bits_of(unsigned mask)
     return n;
 }
 
-void moth_reduced_strides(const moth_arg *full, const moth_arg *reduced, unsigned mask,
-                          int64_t stride[MOTH_MAX_RANK])
+void moth_reduced_strides(const moth_arg *full, const moth_arg *reduced, unsigned mask, int64_t stride[MOTH_MAX_RANK])
 {
     bool dropped = reduced->rank == full->rank - bits_of(mask);
     int shift = full->rank - reduced->rank, kept = 0;

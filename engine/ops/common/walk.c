@@ -34,8 +34,8 @@ static void push_dim(moth_walk *w, int64_t n, const int64_t *stride)
     }
 }
 
-bool moth_walk_open(moth_walk *w, int rank, const int64_t *shape, int n_operands,
-                    int64_t (*stride)[MOTH_MAX_RANK], int64_t r0, int64_t r1)
+bool moth_walk_open(moth_walk *w, int rank, const int64_t *shape, int n_operands, int64_t (*stride)[MOTH_MAX_RANK],
+                    int64_t r0, int64_t r1)
 {
     w->rank = 0;
     w->n_operands = n_operands;
