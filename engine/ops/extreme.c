@@ -19,9 +19,9 @@ static const moth_case extreme_cases[] = {
 /* ---- kernel ---- */
 
 /* sign = 1 looks for the largest, -1 for the smallest */
-static bool better(double x, double best, double sign)
+static inline bool better(double x, double best, double sign)
 {
-    return sign * x > sign * best || (x != x && best == best);
+    return (sign * x > sign * best) | ((x != x) & (best == best)); /* no branches: becomes vector code */
 }
 
 /* Many outputs at a time: element k of each of n neighbouring outputs. */
@@ -31,12 +31,15 @@ static void extreme_columns(const moth_nest *s, const moth_arg *in, int64_t at, 
     double buffer[MOTH_REDUCE_CHUNK];
     int64_t index[MOTH_MAX_RANK] = { 0 };
     int32_t position = 0;
+    memcpy(best, moth_fetch_converted(in, at, s->w.step[1], n, buffer), (size_t)n * sizeof *best);
+    memset(where, 0, (size_t)n * sizeof *where);
     do {
         const double *x = moth_fetch_converted(in, at, s->w.step[1], n, buffer);
         for (int64_t c = 0; c < n; c++) {
-            bool first = position == 0 || better(x[c], best[c], sign);
-            best[c] = first ? x[c] : best[c];
-            where[c] = first ? position : where[c];
+            const double v = x[c], b = best[c];
+            const bool wins = better(v, b, sign);
+            best[c] = wins ? v : b;
+            where[c] = wins ? position : where[c];
         }
         position++;
     } while (moth_nest_next(s, s->rank, index, &at));
