@@ -1,0 +1,81 @@
+/* column_sum: sums all leading dims away, the gradient of a bias.
+ *
+ *   x (…, N) -> (N)
+ *
+ * Rows of the result are columns of x. Each column is added in blocks of rows, in order: fixed by shape, and closer
+ * than one long chain. */
+#include "ops/nn_util.h"
+
+#define COLUMNS 64 /* columns that are added side by side, in registers and first-level cache */
+#define BLOCK 128  /* rows in one partial sum */
+
+static moth_status column_sum_infer(moth_infer *q)
+{
+    const moth_meta *x = q->in[0];
+    MOTH_TRY(moth_infer_types(q, MOTH_FLOAT_ONLY));
+    if (x->rank < 2) {
+        return moth_infer_fail(q, MOTH_ERR_SHAPE, "takes at least two dims");
+    }
+    q->out[0].dtype = MOTH_FLOAT32;
+    q->out[0].rank = 1;
+    q->out[0].shape[0] = x->shape[x->rank - 1];
+    return MOTH_OK;
+}
+
+static void add_block(const moth_real *x, int64_t stride, int64_t rows, int64_t columns, moth_real *sum)
+{
+    moth_real part[COLUMNS] = { 0 };
+    if (columns == COLUMNS) { /* a constant count, for the vectorizer */
+        for (int64_t r = 0; r < rows; r++) {
+            for (int j = 0; j < COLUMNS; j++) {
+                part[j] += x[r * stride + j];
+            }
+        }
+    } else {
+        for (int64_t r = 0; r < rows; r++) {
+            for (int64_t j = 0; j < columns; j++) {
+                part[j] += x[r * stride + j];
+            }
+        }
+    }
+    for (int64_t j = 0; j < columns; j++) {
+        sum[j] += part[j];
+    }
+}
+
+static bool column_sum_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
+{
+    (void)worker;
+    const moth_arg *x = &call->in[0];
+    int64_t n = x->shape[x->rank - 1], rows = span(x->shape, 0, x->rank - 1);
+    for (int64_t c = r0; c < r1; c += COLUMNS) {
+        int64_t columns = min64(COLUMNS, r1 - c);
+        moth_real *sum = reals(&call->out[0]) + c;
+        for (int64_t j = 0; j < columns; j++) {
+            sum[j] = 0;
+        }
+        for (int64_t r = 0; r < rows; r += BLOCK) {
+            add_block(reals(x) + r * n + c, n, min64(BLOCK, rows - r), columns, sum);
+        }
+    }
+    return true;
+}
+
+static const moth_case column_sum_cases[] = {
+    { .in = { { 2, { 131, 67 }, MOTH_FLOAT32, -1, 1, 0 } }, .n_in = 1 },
+    { .in = { { 3, { 2, 5, 64 }, MOTH_FLOAT32, -1, 1, 0 } }, .n_in = 1 },
+    { .n_in = 0 },
+};
+
+const moth_op MOTH_OP(column_sum) = {
+    .name = "column_sum",
+    .doc = "Sum over all dims but the last: the gradient of a bias.",
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .infer = column_sum_infer,
+    .rows = column_sum_rows,
+    .whole = whole_all,
+    .nodiff = "it is itself a gradient; sum is the differentiable reduction",
+    .cases = column_sum_cases,
+};

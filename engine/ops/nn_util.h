@@ -1,0 +1,94 @@
+/* Small helpers that the kernels and shape rules of the network ops share. */
+#ifndef MOTH_OPS_NN_UTIL_H
+#define MOTH_OPS_NN_UTIL_H
+
+#include "ops/op.h"
+
+#define MOTH_FLOAT_ONLY (1u << MOTH_FLOAT32)
+#define MOTH_ANY_TYPE (1u << MOTH_FLOAT32 | 1u << MOTH_INT32 | 1u << MOTH_UINT8)
+
+static inline int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Product of shape[from .. to-1]; right for negative first dims too. */
+static inline int64_t span(const int64_t *shape, int from, int to)
+{
+    int64_t n = 1;
+    for (int d = from; d < to; d++) {
+        n *= shape[d];
+    }
+    return n;
+}
+
+static inline moth_real *reals(const moth_arg *a)
+{
+    return (moth_real *)(void *)a->data;
+}
+
+/* Elements of one row (dim 0) of an argument; 1 for rank 0. */
+static inline int64_t row_elements(const moth_arg *a)
+{
+    return a->rank > 0 ? span(a->shape, 1, a->rank) : 1;
+}
+
+/* Is optional input i there? */
+static inline bool infer_has(const moth_infer *q, int i)
+{
+    return i < q->n_in && q->in[i] != NULL;
+}
+
+static inline bool call_has(const moth_call *call, int i)
+{
+    return i < call->n_in && call->in[i].data != NULL;
+}
+
+static inline bool grad_has(const moth_grad *g, int i)
+{
+    return i < g->n_in && g->x[i] != NULL;
+}
+
+static inline void out_like(moth_meta *out, const moth_meta *like)
+{
+    out->dtype = like->dtype;
+    out->rank = like->rank;
+    for (int d = 0; d < like->rank; d++) {
+        out->shape[d] = like->shape[d];
+    }
+}
+
+/* A shape rule of row-wise ops whose inputs lie row by row beside the output although ranks differ. */
+static inline bool whole_none(const moth_attrs *attrs, const moth_meta *const *in, const moth_meta *out, int i)
+{
+    (void)attrs;
+    (void)in;
+    (void)out;
+    (void)i;
+    return false;
+}
+
+static inline bool whole_all(const moth_attrs *attrs, const moth_meta *const *in, const moth_meta *out, int i)
+{
+    (void)attrs;
+    (void)in;
+    (void)out;
+    (void)i;
+    return true;
+}
+
+/* Only input 0 lies row by row beside the output. */
+static inline bool whole_but_first(const moth_attrs *attrs, const moth_meta *const *in, const moth_meta *out, int i)
+{
+    (void)attrs;
+    (void)in;
+    (void)out;
+    return i != 0;
+}
+
+#endif
