@@ -1,0 +1,169 @@
+/* Opens the module: `require "moth"` in stock Lua, and the same table in the moth program. What C offers is the table
+ * moth.core; the Lua modules moth.* are carried inside; init.lua makes the public table of both. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+#include "embed.h"
+#include "moth_version.h"
+
+int luaopen_moth(lua_State *L);
+
+static const char module_key = 0;
+
+/* ---- settings of the context ---- */
+
+static int core_seed(lua_State *L)
+{
+    int64_t seed = mothb_check_int(L, 1, 0, INT64_MAX);
+    moth_seed(mothb_ctx(L), (uint64_t)seed);
+    return 0;
+}
+
+/* threads() -> number; threads(n) sets it */
+static int core_threads(lua_State *L)
+{
+    moth_ctx *ctx = mothb_ctx(L);
+    if (!lua_isnoneornil(L, 1)) {
+        int64_t n = mothb_check_int(L, 1, 1, 64);
+        MOTHB_CALL(L, moth_ctx_set_threads(ctx, (int)n));
+    }
+    lua_pushinteger(L, moth_ctx_threads(ctx));
+    return 1;
+}
+
+/* cpu() -> name of the kernels in use; cpu(name) chooses them */
+static int core_cpu(lua_State *L)
+{
+    moth_ctx *ctx = mothb_ctx(L);
+    if (!lua_isnoneornil(L, 1)) {
+        MOTHB_CALL(L, moth_ctx_set_cpu(ctx, mothb_check_string(L, 1)));
+    }
+    lua_pushstring(L, moth_ctx_cpu(ctx));
+    return 1;
+}
+
+/* live_bytes() -> bytes of native memory in use by the process */
+static int core_live_bytes(lua_State *L)
+{
+    lua_pushinteger(L, moth_live_bytes());
+    return 1;
+}
+
+/* ---- for moth's Lua modules ---- */
+
+/* fail(message): raises at the line of the user's call. */
+static int core_fail(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_tolstring(L, 1, &size);
+    return mothb_error(L, "%s", text);
+}
+
+/* unknown(what, name, list): raises "what 'name'; did you mean …". */
+static int core_unknown(lua_State *L)
+{
+    const char *what = mothb_check_string(L, 1), *name = mothb_check_string(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    size_t n = (size_t)lua_rawlen(L, 3);
+    const char **known = lua_newuserdatauv(L, (n + 1) * sizeof *known, 0);
+    luaL_checkstack(L, (int)n, NULL);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 3, (lua_Integer)i + 1); /* stays on the stack while its text is used */
+        known[i] = mothb_check_string(L, -1);
+    }
+    known[n] = NULL;
+    return mothb_unknown_name(L, what, name, known);
+}
+
+/* ---- opening ---- */
+
+/* The source of a module: from the folder MOTH_LUA where that has it, else the one inside. */
+static int load_module(lua_State *L, const moth_embedded *module)
+{
+    const char *dir = getenv("MOTH_LUA");
+    const char *file = strcmp(module->name, "moth") == 0 ? "init" : module->name + sizeof "moth." - 1;
+    if (dir && *dir) {
+        const char *path = lua_pushfstring(L, "%s/%s.lua", dir, file);
+        FILE *readable = fopen(path, "rb");
+        if (readable) {
+            fclose(readable);
+            return luaL_loadfilex(L, path, "t");
+        }
+    }
+    const char *name = lua_pushfstring(L, "=moth/%s.lua", file);
+    return luaL_loadbufferx(L, (const char *)module->data, module->size, name, "t");
+}
+
+static int module_loader(lua_State *L)
+{
+    const moth_embedded *module = lua_touserdata(L, lua_upvalueindex(1));
+    if (load_module(L, module) != LUA_OK) {
+        return lua_error(L);
+    }
+    lua_pushstring(L, module->name);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* package.preload["moth.x"] for every module inside; returns the one named "moth". */
+static const moth_embedded *preload_modules(lua_State *L)
+{
+    const moth_embedded *init = NULL;
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    for (const moth_embedded *module = moth_embedded_sources; module->name; module++) {
+        if (strcmp(module->name, "moth") == 0) {
+            init = module;
+            continue;
+        }
+        lua_pushlightuserdata(L, (void *)(uintptr_t)module);
+        lua_pushcclosure(L, module_loader, 1);
+        lua_setfield(L, -2, module->name);
+    }
+    lua_pop(L, 1);
+    return init;
+}
+
+/* The table of what C offers, as require "moth.core". */
+static void open_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "cpu", core_cpu },   { "fail", core_fail },       { "live_bytes", core_live_bytes },
+        { "seed", core_seed }, { "threads", core_threads }, { "unknown", core_unknown },
+        { NULL, NULL },
+    };
+    static void (*const parts[])(lua_State *) = {
+        mothb_open_value,
+        mothb_open_tensor,
+    };
+    lua_newtable(L);
+    mothb_register(L, functions);
+    lua_pushliteral(L, MOTH_VERSION_STRING);
+    lua_setfield(L, -2, "version");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        parts[i](L);
+    }
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "moth.core");
+    lua_pop(L, 1);
+}
+
+/* Opening again in the same state gives the same table. */
+MOTH_API int luaopen_moth(lua_State *L)
+{
+    luaL_checkversion(L);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE) {
+        return 1;
+    }
+    mothb_open_state(L);
+    open_core(L);
+    const moth_embedded *init = preload_modules(L);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)init);
+    lua_pushcclosure(L, module_loader, 1);
+    lua_call(L, 0, 1);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+    return 1;
+}
