@@ -13,6 +13,7 @@ import jax
 import keras
 import numpy
 
+import callbacks
 import functions
 import layers
 import optimizers
@@ -25,6 +26,7 @@ FILES = {
     "initializers": (functions.initializers, "What the draws of each initializer must satisfy."),
     "optimizers": (optimizers.optimizers, "Optimizers step by step, schedules and constraints."),
     "layers": (layers.layers, "Layers, their outputs, gradients and state."),
+    "callbacks": (callbacks.callbacks, "What callbacks do with given values of a metric."),
 }
 
 
