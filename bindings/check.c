@@ -175,8 +175,7 @@ int mothb_check_ints(lua_State *L, int arg, int64_t low, int64_t high, int max, 
 
 const char mothb_option_mark = 0;
 
-/* Levenshtein distance of short names. */
-static int distance(const char *a, const char *b)
+int mothb_distance(const char *a, const char *b)
 {
     enum { LONGEST = 40 };
     int row[LONGEST + 1];
@@ -207,7 +206,7 @@ int mothb_unknown_name(lua_State *L, const char *what, const char *name, const c
     const char *nearest = NULL;
     int best = (int)strlen(name) / 2 + 1;
     for (int i = 0; known[i]; i++) {
-        int d = distance(name, known[i]);
+        int d = mothb_distance(name, known[i]);
         if (d < best) {
             best = d;
             nearest = known[i];

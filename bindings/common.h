@@ -82,7 +82,12 @@ void mothb_new_class(lua_State *L, const char *name, const luaL_Reg *metamethods
 
 /* Each binding file opens itself: called once, adds its functions to the table moth.core, which is on top. A new file
  * adds one line here and one in moth.c. */
+void mothb_open_value(lua_State *L);
+void mothb_open_size(lua_State *L);
 void mothb_open_tensor(lua_State *L);
+void mothb_open_create(lua_State *L);
+void mothb_open_shape(lua_State *L);
+void mothb_open_grad(lua_State *L);
 
 /* ---- tensors ---- */
 
@@ -138,6 +143,9 @@ void mothb_check_options(lua_State *L, int arg, const char *const *known);
 int mothb_option(lua_State *L, int arg, const char *name);
 extern const char mothb_option_mark;
 
+/* Edit distance of two names (Levenshtein). */
+int mothb_distance(const char *a, const char *b);
+
 /* Raises "where: unknown option 'lr2' …" for `name`; known ends with NULL. */
 int mothb_unknown_name(lua_State *L, const char *what, const char *name, const char *const *known);
 
@@ -154,6 +162,5 @@ moth_callback *mothb_callback_from_lua(lua_State *L, int index);
 
 /* Raises what the callback that failed last raised. */
 int mothb_raise_callback(lua_State *L);
-void mothb_open_value(lua_State *L);
 
 #endif

@@ -134,8 +134,7 @@ static void open_core(lua_State *L)
         { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
-        mothb_open_value,
-        mothb_open_tensor,
+        mothb_open_value, mothb_open_size, mothb_open_tensor, mothb_open_create, mothb_open_shape, mothb_open_grad,
     };
     lua_newtable(L);
     mothb_register(L, functions);

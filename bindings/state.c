@@ -107,8 +107,7 @@ int mothb_raise(lua_State *L, moth_status status)
 void mothb_interrupt_hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    clear_interrupt(L, mothb_ctx(L));
-    mothb_error(L, "interrupted");
+    mothb_raise(L, moth_fail(mothb_ctx(L), MOTH_ERR_INTERRUPTED, "interrupted"));
 }
 
 int mothb_error(lua_State *L, const char *format, ...)

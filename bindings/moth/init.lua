@@ -1,12 +1,17 @@
 --- moth: machine learning in Lua. This file alone decides what is public: the table that it returns.
 local core = require "moth.core"
 
-local moth = {
-    version = core.version, ---@type string
-    seed = core.seed,
-    threads = core.threads,
-    cpu = core.cpu,
-}
+local moth = { version = core.version } ---@type table
+
+-- Functions made in C that are public as they are (documented in bindings/types/tensor.lua).
+for name in ([[
+    seed threads cpu
+    tensor zeros ones full eye arange linspace rand randn randint permutation
+    cat stack where one_hot maximum minimum matmul
+    no_grad
+]]):gmatch("%S+") do
+    moth[name] = assert(core[name] or core.tensor_methods[name], name)
+end
 
 -- Parts with a module of their own, one line each: moth.<name> = require "moth.<name>".
 
