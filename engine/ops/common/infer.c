@@ -7,14 +7,14 @@
 
 static const char *const dtype_names[] = { "float32", "int32", "uint8" };
 
-/* " (2, 3) and (4, 5)", at most four of them: a longer list says nothing more. */
+/* "; got (2, 3) and (4, 5)", at most four of them: a longer list says nothing more. */
 static void append_shapes(char *text, size_t size, const moth_infer *q)
 {
     for (int i = 0; i < q->n_in && i < 4; i++) {
         char shape[160];
         size_t used = strlen(text);
         bool last = i == q->n_in - 1 || i == 3;
-        snprintf(text + used, size - used, "%s%s", i == 0 ? " " : (last ? " and " : ", "),
+        snprintf(text + used, size - used, "%s%s", i == 0 ? "; got " : (last ? " and " : ", "),
                  moth_meta_text(q->in[i], shape, sizeof shape));
     }
 }
@@ -26,8 +26,6 @@ moth_status moth_infer_fail(moth_infer *q, moth_status status, const char *rule,
     va_start(args, rule);
     vsnprintf(text, sizeof text / 2, rule, args);
     va_end(args);
-    size_t used = strlen(text);
-    snprintf(text + used, sizeof text - used, "; got");
     append_shapes(text, sizeof text, q);
     return moth_fail(q->ctx, status, "%s: %s", q->op->name, text);
 }
