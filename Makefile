@@ -128,11 +128,14 @@ define OBJECT_RULE
 $(OBJ)/$(1)/%.o: %.c $(OBJECT_NEEDS)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$(1) $$<)
-	$(Q)$(COMPILE) $(2) -c -o $$@ $$<
+	$(Q)$(COMPILE) $(2) $$(FILE_FLAGS) -c -o $$@ $$<
 endef
 $(foreach v,$(VARIANTS),$(eval $(call OBJECT_RULE,$(v),$(X86_DEFINE) -DMOTH_VARIANT=$(v) $(FLAGS_$(v)))))
 $(eval $(call OBJECT_RULE,once,$(X86_DEFINE) $(FLAGS_portable) $$(if $$(filter bindings/%,$$<),-Ibindings $(LUA_CFLAGS))))
 $(eval $(call OBJECT_RULE,double,-DMOTH_DOUBLE -DMOTH_VARIANT=portable $(FLAGS_portable)))
+
+# stb_image adds up coefficients of corrupt files until they overflow: defined, and harmless, when integers wrap.
+$(OBJ)/%/engine/io/image_jpeg.o: FILE_FLAGS = -fwrapv
 
 # rm first: ar would keep members whose source is gone.
 $(BUILD)/libmoth.a: $(ENGINE_O) $(FILES_STAMP)
