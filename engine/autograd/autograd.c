@@ -145,7 +145,7 @@ static moth_status check_versions(pass *p, const moth_node *node)
     }
     for (int i = 0; i < node->n_in; i++) {
         const moth_tensor *t = node->in[i];
-        if (!node->symbolic && t && t->storage && node->op->saves_in >> i & 1 &&
+        if (!node->symbolic && t && t->storage && moth_op_bit(node->op->saves_in, i) &&
             t->storage->version != node->version[i]) {
             return moth_fail(p->ctx, MOTH_ERR_STATE, "backward: input %d of '%s' was changed in place after it was "
                              "used; its gradient needs the old value", i + 1, node->op->name);

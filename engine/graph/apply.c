@@ -80,11 +80,17 @@ static moth_status record_input(application *a, moth_node *node, int i)
     if (!t) {
         return MOTH_OK;
     }
+    if (a->symbolic && t->node && t->storage) {
+        return moth_fail(a->ctx, MOTH_ERR_STATE,
+                         "%s: a tensor with a recorded gradient comes from outside the traced function; pass it as an "
+                         "argument, or detach it",
+                         a->op->name);
+    }
     if (!t->node && !moth_tensor_is_symbolic(t) && (t->requires_grad || a->symbolic)) {
         node->in[i] = moth_tensor_retain(t);
     } else {
         MOTH_TRY(moth_tensor_alias(a->ctx, t, &node->in[i]));
-        if (!a->symbolic && !(a->op->saves_in >> i & 1)) {
+        if (!a->symbolic && !moth_op_bit(a->op->saves_in, i)) {
             moth_tensor_drop_storage(node->in[i]);
         }
     }
@@ -152,8 +158,8 @@ static moth_status apply_symbolic(application *a)
 static moth_status kernel_input(application *a, int i, moth_arg *arg, moth_tensor **copy)
 {
     moth_tensor *t = a->in[i];
-    if (t && !(a->op->strided_in >> i & 1) && !moth_meta_contiguous(&t->meta)) {
-        if (a->op->mutates >> i & 1) {
+    if (t && !moth_op_bit(a->op->strided_in, i) && !moth_meta_contiguous(&t->meta)) {
+        if (moth_op_bit(a->op->mutates, i)) {
             return moth_fail(a->ctx, MOTH_ERR_ARGUMENT, "%s: tensor %d must be contiguous", a->op->name, i + 1);
         }
         MOTH_TRY(moth_tensor_contiguous_copy(a->ctx, t, copy));
@@ -182,7 +188,7 @@ static moth_status run_kernel(application *a, moth_arg *in, moth_tensor **copies
                        .run = &run };
     MOTH_TRY(moth_call_run(a->ctx, &call));
     for (int i = 0; i < a->n_in; i++) {
-        if (a->op->mutates >> i & 1 && a->in[i]) {
+        if (moth_op_bit(a->op->mutates, i) && a->in[i]) {
             a->in[i]->storage->version++;
         }
     }

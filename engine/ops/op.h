@@ -189,11 +189,17 @@ struct moth_op {
 
     void (*gradient)(moth_grad *g); /* NULL: not differentiable, for the reason in `nodiff` */
     const char *nodiff;
-    unsigned saves_in, saves_out; /* bits: inputs / outputs whose data the gradient rule uses */
+    unsigned saves_in, saves_out; /* bits: inputs / outputs whose data the gradient rule uses; ~0u: all of any number */
 
     const moth_case *cases; /* gradient check and variant comparison */
     double tolerance;       /* of the variant comparison, relative to the largest magnitude; 0: 1e-5 sqrt(K) */
 };
+
+/* Bit i of a mask of inputs or outputs; beyond the last bit only a full mask holds. */
+static inline bool moth_op_bit(unsigned mask, int i)
+{
+    return i < 32 ? (mask >> i & 1) != 0 : mask == ~0u;
+}
 
 /* Rows per product inside a kernel and per slice of a region. OpenBLAS's bits depend on the number of rows of a call,
  * so this is part of every product's definition. 64 costs 4 % of its speed at 128x784x128 against 128 and gives

@@ -249,7 +249,7 @@ static moth_status add_step(collector *c, moth_node *node, bool effect_only)
     moth_status status = MOTH_OK;
     for (int i = 0; i < node->n_in && status == MOTH_OK; i++) {
         moth_tensor *t = node->in[i];
-        bool any_strides = (node->op->strided_in | node->op->mutates) >> i & 1;
+        bool any_strides = moth_op_bit(node->op->strided_in | node->op->mutates, i);
         if (t && !any_strides && !moth_meta_contiguous(&t->meta)) {
             status = straighten(c, t, effect_only, &in[i]);
         } else {

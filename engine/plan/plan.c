@@ -333,13 +333,23 @@ moth_status moth_plan_run(moth_ctx *ctx, moth_plan *plan, int64_t rows, moth_ten
     for (int n = 0; n < plan->n_steps; n++) {
         const step *s = &plan->steps[n];
         for (int i = 0; s->effect && i < s->n_in; i++) {
-            if (s->node->op->mutates >> i & 1 && s->in[i].kind == SOURCE_LEAF) {
+            if (moth_op_bit(s->node->op->mutates, i) && s->in[i].kind == SOURCE_LEAF) {
                 s->in[i].leaf->storage->version++;
             }
         }
     }
     publish_results(plan);
     return MOTH_OK;
+}
+
+moth_tensor *moth_plan_leaf(const moth_plan *plan, int i)
+{
+    for (int k = 0; k < plan->n_kept; k++) {
+        if (!moth_tensor_is_symbolic(plan->kept[k]) && i-- == 0) {
+            return plan->kept[k];
+        }
+    }
+    return NULL;
 }
 
 const moth_tensor *moth_plan_output(const moth_plan *plan, int k)

@@ -45,6 +45,9 @@ moth_status moth_plan_run(moth_ctx *ctx, moth_plan *plan, int64_t rows, moth_ten
  * shape has the rows of the last run. Copy it to keep it. Borrowed. */
 const moth_tensor *moth_plan_output(const moth_plan *plan, int k);
 
+/* The concrete tensors that the plan reads or changes, one for each use; NULL behind the last. Borrowed. */
+moth_tensor *moth_plan_leaf(const moth_plan *plan, int i);
+
 /* One line a step, for people and tests: stage, region, op, shape, slice. Allocated; moth_free. */
 char *moth_plan_describe(const moth_plan *plan);
 

@@ -87,7 +87,7 @@ static bool same_memory(const operand *a, const operand *b)
 
 static bool mutates(const step *s, int i)
 {
-    return s->node->op->mutates >> i & 1;
+    return moth_op_bit(s->node->op->mutates, i);
 }
 
 /* The level before which `s` must not run because of what the earlier step `e` does to the same variable: readers
