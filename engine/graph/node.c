@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/value.h"
 #include "graph/internal.h"
 #include "tensor/hooks.h"
 
@@ -27,6 +28,7 @@ static void take_apart(moth_node *node)
     moth_free(node->out_meta);
     moth_free(node->saved_out);
     moth_free(node->out_version);
+    moth_callback_release(node->owner);
     moth_free(node);
 }
 
