@@ -23,6 +23,8 @@ typedef struct mothb_state {
     moth_ctx *ctx;
     lua_State *running; /* who called the engine last: callbacks run there */
     int64_t collected;  /* native bytes that were alive after the last full collection */
+    bool training;      /* what layers take where a call does not say: set while a training step is traced */
+    uint64_t draws;     /* random draws so far in the running trace: each has a stream of its own */
 } mothb_state;
 
 /* The state; raises where it was closed already. Notes that L is the one that runs now. */
@@ -88,6 +90,7 @@ void mothb_open_tensor(lua_State *L);
 void mothb_open_create(lua_State *L);
 void mothb_open_shape(lua_State *L);
 void mothb_open_grad(lua_State *L);
+void mothb_open_compile(lua_State *L);
 
 /* ---- tensors ---- */
 

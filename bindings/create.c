@@ -269,109 +269,75 @@ static int create_linspace(lua_State *L)
 
 /* ---- random ---- */
 
-/* The next draw of the default stream: its place in it. */
-typedef struct draw {
-    uint64_t seed, stream, step;
-} draw;
+/* Slots of the ops uniform, normal and random_int. */
+enum { STREAM = 0, SHAPE = 1, LOW = SHAPE + 1 + MOTH_MAX_RANK, HIGH = LOW + 1 };
 
-static draw next_draw(lua_State *L)
+/* Eager draws share a stream and differ by step, which counts them; those of a trace have the step of the run and a
+ * stream each. */
+static int64_t next_stream(lua_State *L)
 {
-    moth_ctx *ctx = mothb_ctx(L);
-    if (ctx->trace) {
-        mothb_error(L, "random numbers cannot be drawn while tracing");
-    }
-    return (draw){ ctx->seed, moth_stream(0, "eager", 0), ctx->eager_step++ };
+    mothb_state *state = mothb_get_state(L);
+    uint64_t index = state->ctx->trace ? ++state->draws : 0;
+    return (int64_t)moth_stream(0, "eager", index);
 }
 
-static moth_tensor *new_random(lua_State *L, draw *d)
+/* Reads a shape at arg and options behind it, draws, pushes the tensor. */
+static int push_random(lua_State *L, moth_op_id id, moth_attrs *attrs, int arg, moth_dtype dtype)
 {
-    shape_of shape;
-    int options = mothb_check_shape(L, 1, &shape.rank, shape.size);
-    creation c = creation_options(L, options, MOTH_FLOAT32);
-    if (c.dtype != MOTH_FLOAT32) {
-        mothb_arg_error(L, options, "random numbers of this kind are float32");
+    int rank;
+    int options = mothb_check_shape(L, arg, &rank, attrs->i + SHAPE + 1);
+    creation c = creation_options(L, options, dtype);
+    attrs->i[SHAPE] = rank;
+    if (dtype == MOTH_FLOAT32 && c.dtype != dtype) {
+        return mothb_arg_error(L, options, "random numbers of this kind are float32");
     }
-    if (has_open_dim(shape.rank, shape.size)) {
-        mothb_arg_error(L, 1, "random numbers cannot be drawn while tracing");
+    attrs->i[STREAM] = next_stream(L);
+    moth_tensor *t = mothb_apply1(L, id, attrs, 0, NULL);
+    if (c.dtype != t->meta.dtype) {
+        moth_attrs to = { .i = { c.dtype } };
+        t = mothb_apply1(L, MOTH_OP_to, &to, 1, &t);
     }
-    moth_tensor *t = new_tensor(L, &c, shape.rank, shape.size);
-    *d = next_draw(L);
-    return t;
+    t->requires_grad = c.requires_grad && !moth_tensor_is_symbolic(t);
+    return 1;
 }
 
 static int create_rand(lua_State *L)
 {
-    draw d;
-    moth_tensor *t = new_random(L, &d);
-    int64_t n = moth_tensor_count(t);
-    uint32_t words[4];
-    for (int64_t i = 0; i < n; i++) {
-        if (i % 4 == 0) {
-            moth_random_block(d.seed, d.stream, d.step, (uint64_t)(i / 4), words);
-        }
-        put(t, i, (double)moth_uniform(words[i % 4]));
-    }
-    return 1;
+    moth_attrs attrs = { .f = { 0, 1 } };
+    return push_random(L, MOTH_OP_uniform, &attrs, 1, MOTH_FLOAT32);
 }
 
 static int create_randn(lua_State *L)
 {
-    draw d;
-    moth_tensor *t = new_random(L, &d);
-    int64_t n = moth_tensor_count(t);
-    uint32_t words[4];
-    double normal[4];
-    for (int64_t i = 0; i < n; i++) {
-        if (i % 4 == 0) {
-            moth_random_block(d.seed, d.stream, d.step, (uint64_t)(i / 4), words);
-            moth_normal_pair(words[0], words[1], normal);
-            moth_normal_pair(words[2], words[3], normal + 2);
-        }
-        put(t, i, normal[i % 4]);
-    }
-    return 1;
+    moth_attrs attrs = { .f = { 0, 1 } };
+    return push_random(L, MOTH_OP_normal, &attrs, 1, MOTH_FLOAT32);
 }
 
 /* randint(lo, hi, {n}): both ends can come */
 static int create_randint(lua_State *L)
 {
-    int64_t low = mothb_check_int(L, 1, INT32_MIN, INT32_MAX), high = mothb_check_int(L, 2, INT32_MIN, INT32_MAX);
-    shape_of shape;
-    if (high < low) {
-        return mothb_arg_error(L, 2, "not below %lld expected, got %lld", (long long)low, (long long)high);
-    }
+    moth_attrs attrs = { .i = { [LOW] = mothb_check_int(L, 1, INT32_MIN, INT32_MAX) } };
+    attrs.i[HIGH] = mothb_check_int(L, 2, attrs.i[LOW], INT32_MAX);
     if (!lua_istable(L, 3)) {
         return mothb_type_error(L, 3, "list of sizes");
     }
-    mothb_check_shape(L, 3, &shape.rank, shape.size);
-    creation c = creation_options(L, 4, MOTH_INT32);
-    check_value(L, 1, c.dtype, (double)low);
-    check_value(L, 2, c.dtype, (double)high);
-    moth_tensor *t = new_tensor(L, &c, shape.rank, shape.size);
-    draw d = next_draw(L);
-    int64_t n = moth_tensor_count(t);
-    uint64_t values = (uint64_t)(high - low) + 1;
-    uint32_t words[4];
-    for (int64_t i = 0; i < n; i++) {
-        if (i % 4 == 0) {
-            moth_random_block(d.seed, d.stream, d.step, (uint64_t)(i / 4), words);
-        }
-        put(t, i, (double)(low + (int64_t)(words[i % 4] * values >> 32)));
-    }
-    return 1;
+    return push_random(L, MOTH_OP_random_int, &attrs, 3, MOTH_INT32);
 }
 
 static int create_permutation(lua_State *L)
 {
     int64_t n = mothb_check_int(L, 1, 0, INT32_MAX);
     creation c = creation_options(L, 2, MOTH_INT32);
+    moth_ctx *ctx = mothb_ctx(L);
     if (c.dtype != MOTH_INT32) {
         return mothb_arg_error(L, 2, "positions are int32");
     }
+    if (ctx->trace) {
+        return mothb_error(L, "permutation: cannot be drawn while tracing");
+    }
     moth_tensor *t = new_tensor(L, &c, 1, &n);
-    draw d = next_draw(L);
     int32_t *order = (int32_t *)(void *)moth_tensor_data(t);
-    moth_random_permutation(d.seed, d.stream, d.step, order, n);
+    moth_random_permutation(ctx->seed, (uint64_t)next_stream(L), ctx->eager_step++, order, n);
     for (int64_t i = 0; i < n; i++) {
         order[i]++;
     }

@@ -51,32 +51,6 @@ static int core_live_bytes(lua_State *L)
     return 1;
 }
 
-/* ---- for moth's Lua modules ---- */
-
-/* fail(message): raises at the line of the user's call. */
-static int core_fail(lua_State *L)
-{
-    size_t size;
-    const char *text = luaL_tolstring(L, 1, &size);
-    return mothb_error(L, "%s", text);
-}
-
-/* unknown(what, name, list): raises "what 'name'; did you mean …". */
-static int core_unknown(lua_State *L)
-{
-    const char *what = mothb_check_string(L, 1), *name = mothb_check_string(L, 2);
-    luaL_checktype(L, 3, LUA_TTABLE);
-    size_t n = (size_t)lua_rawlen(L, 3);
-    const char **known = lua_newuserdatauv(L, (n + 1) * sizeof *known, 0);
-    luaL_checkstack(L, (int)n, NULL);
-    for (size_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 3, (lua_Integer)i + 1); /* stays on the stack while its text is used */
-        known[i] = mothb_check_string(L, -1);
-    }
-    known[n] = NULL;
-    return mothb_unknown_name(L, what, name, known);
-}
-
 /* ---- opening ---- */
 
 /* The source of a module: from the folder MOTH_LUA where that has it, else the one inside. */
@@ -129,12 +103,12 @@ static const moth_embedded *preload_modules(lua_State *L)
 static void open_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "cpu", core_cpu },   { "fail", core_fail },       { "live_bytes", core_live_bytes },
-        { "seed", core_seed }, { "threads", core_threads }, { "unknown", core_unknown },
+        { "cpu", core_cpu }, { "live_bytes", core_live_bytes }, { "seed", core_seed }, { "threads", core_threads },
         { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
-        mothb_open_value, mothb_open_size, mothb_open_tensor, mothb_open_create, mothb_open_shape, mothb_open_grad,
+        mothb_open_value, mothb_open_size, mothb_open_tensor,  mothb_open_create,
+        mothb_open_shape, mothb_open_grad, mothb_open_compile,
     };
     lua_newtable(L);
     mothb_register(L, functions);

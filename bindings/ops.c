@@ -239,13 +239,13 @@ static int op_method(lua_State *L)
 mothb_change mothb_change_begin(lua_State *L, moth_tensor *t, const char *what)
 {
     moth_ctx *ctx = mothb_ctx(L);
-    if (!moth_tensor_is_symbolic(t) && !ctx->trace && ctx->grad_enabled && t->requires_grad && !t->node) {
+    if (!moth_tensor_is_symbolic(t) && ctx->grad_enabled && t->requires_grad && !t->node) {
         mothb_error(L, "%s: a tensor with requires_grad can be changed in place only inside no_grad", what);
     }
     return (mothb_change){ .t = t, .shared = t->storage && t->storage->references > 1, .what = what };
 }
 
-/* While tracing: t becomes another name. A tensor from outside is a variable: the plan assigns to it at the end. */
+/* While tracing: t becomes another name. A tensor from outside is a variable: each run assigns to it at its end. */
 static void store_traced(lua_State *L, const mothb_change *change, moth_tensor *value)
 {
     moth_tensor *t = change->t;
@@ -257,7 +257,8 @@ static void store_traced(lua_State *L, const mothb_change *change, moth_tensor *
         moth_tensor_rebind(t, value);
         return;
     }
-    mothb_error(L, "%s: a tensor from outside the traced function cannot be changed in it", change->what);
+    moth_tensor *in[2] = { t, value };
+    mothb_apply(L, MOTH_OP_assign, NULL, 2, in);
 }
 
 /* With history: t becomes the result of the op. What shares its memory could not follow. The value is on top of the

@@ -292,6 +292,12 @@ static int tensor_gc(lua_State *L)
     return 0;
 }
 
+static int is_tensor(lua_State *L)
+{
+    lua_pushboolean(L, mothb_is_tensor(L, 1));
+    return 1;
+}
+
 void mothb_open_tensor(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
@@ -319,4 +325,6 @@ void mothb_open_tensor(lua_State *L)
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &methods_key);
     lua_setfield(L, -2, "tensor_methods");
+    static const luaL_Reg functions[] = { { "is_tensor", is_tensor }, { NULL, NULL } };
+    mothb_register(L, functions);
 }

@@ -13,6 +13,9 @@ for name in ([[
     moth[name] = assert(core[name] or core.tensor_methods[name], name)
 end
 
+moth.compile = require "moth.compile"
+moth.gradcheck = require "moth.gradcheck"
+
 -- Parts with a module of their own, one line each: moth.<name> = require "moth.<name>".
 
 return moth
