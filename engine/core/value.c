@@ -210,6 +210,20 @@ bool moth_value_set(moth_value *map, const char *key, moth_value *item)
     return true;
 }
 
+void moth_value_remove(moth_value *map, const char *key)
+{
+    if (!map || map->kind != MOTH_MAP) {
+        return;
+    }
+    int64_t at = lower_bound(map, key);
+    if (holds_key(map, at, key)) {
+        moth_member *member = map->u.many.member + at;
+        moth_free(member->key);
+        moth_value_free(member->value);
+        memmove(member, member + 1, (size_t)(--map->u.many.count - at) * sizeof *member);
+    }
+}
+
 moth_value *moth_value_clone(const moth_value *v)
 {
     switch (moth_value_kind_of(v)) {

@@ -45,17 +45,18 @@ void moth_value_free(moth_value *v); /* NULL is allowed */
 /* Take ownership of item, also on failure (false: no memory, or item was NULL). set replaces. */
 bool moth_value_append(moth_value *list, moth_value *item);
 bool moth_value_set(moth_value *map, const char *key, moth_value *item);
+void moth_value_remove(moth_value *map, const char *key); /* nothing where it is absent */
 
 moth_value_kind moth_value_kind_of(const moth_value *v); /* NULL counts as MOTH_NIL */
 bool moth_value_as_bool(const moth_value *v);
-int64_t moth_value_as_int(const moth_value *v);    /* of MOTH_INT, or a MOTH_NUMBER that is integral */
-double moth_value_as_number(const moth_value *v);  /* of MOTH_INT or MOTH_NUMBER */
+int64_t moth_value_as_int(const moth_value *v);   /* of MOTH_INT, or a MOTH_NUMBER that is integral */
+double moth_value_as_number(const moth_value *v); /* of MOTH_INT or MOTH_NUMBER */
 const char *moth_value_as_string(const moth_value *v);
-moth_callback *moth_value_as_function(const moth_value *v); /* borrowed */
-int64_t moth_value_count(const moth_value *v);              /* members of a list or map */
-const moth_value *moth_value_at(const moth_value *list, int64_t i);          /* 0-based; NULL outside */
-const moth_value *moth_value_get(const moth_value *map, const char *key);    /* NULL where absent */
-const char *moth_value_key(const moth_value *map, int64_t i);                /* keys in sorted order */
+moth_callback *moth_value_as_function(const moth_value *v);               /* borrowed */
+int64_t moth_value_count(const moth_value *v);                            /* members of a list or map */
+const moth_value *moth_value_at(const moth_value *list, int64_t i);       /* 0-based; NULL outside */
+const moth_value *moth_value_get(const moth_value *map, const char *key); /* NULL where absent */
+const char *moth_value_key(const moth_value *map, int64_t i);             /* keys in sorted order */
 const moth_value *moth_value_item(const moth_value *map, int64_t i);
 
 #endif
