@@ -91,6 +91,7 @@ void mothb_open_create(lua_State *L);
 void mothb_open_shape(lua_State *L);
 void mothb_open_grad(lua_State *L);
 void mothb_open_compile(lua_State *L);
+void mothb_open_io(lua_State *L);
 
 /* ---- tensors ---- */
 
@@ -157,6 +158,7 @@ int mothb_unknown_name(lua_State *L, const char *what, const char *name, const c
 /* The Lua value at index as a moth_value: nil, booleans, numbers, strings, functions, lists (keys 1..n; an empty table
  * is a list) and maps (string keys). Pushes an owner that keeps it alive; borrowed. Raises on anything else. */
 moth_value *mothb_value_from_lua(lua_State *L, int index);
+moth_value **mothb_new_value(lua_State *L); /* an empty owner, for what the engine makes */
 void mothb_push_value(lua_State *L, const moth_value *v);
 
 /* A Lua function as a callback of the engine. Pushes an owner; the engine retains what it keeps. It is called with the

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common.h"
 #include "embed.h"
 #include "moth_version.h"
+#include "objects.h"
 
 int luaopen_moth(lua_State *L);
 
@@ -48,6 +50,15 @@ static int core_cpu(lua_State *L)
 static int core_live_bytes(lua_State *L)
 {
     lua_pushinteger(L, moth_live_bytes());
+    return 1;
+}
+
+/* clock() -> seconds on a clock that never jumps */
+static int core_clock(lua_State *L)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    lua_pushnumber(L, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
     return 1;
 }
 
@@ -103,12 +114,12 @@ static const moth_embedded *preload_modules(lua_State *L)
 static void open_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "cpu", core_cpu }, { "live_bytes", core_live_bytes }, { "seed", core_seed }, { "threads", core_threads },
-        { NULL, NULL },
+        { "clock", core_clock }, { "cpu", core_cpu },         { "live_bytes", core_live_bytes },
+        { "seed", core_seed },   { "threads", core_threads }, { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
-        mothb_open_value, mothb_open_size, mothb_open_tensor,  mothb_open_create,
-        mothb_open_shape, mothb_open_grad, mothb_open_compile,
+        mothb_open_value,   mothb_open_size, mothb_open_tensor, mothb_open_create, mothb_open_shape, mothb_open_grad,
+        mothb_open_compile, mothb_open_io,   mothb_open_layer,  mothb_open_model,  mothb_open_train,
     };
     lua_newtable(L);
     mothb_register(L, functions);

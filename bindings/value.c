@@ -285,12 +285,18 @@ static moth_value *convert(lua_State *L, int index, int depth)
     }
 }
 
-moth_value *mothb_value_from_lua(lua_State *L, int index)
+moth_value **mothb_new_value(lua_State *L)
 {
-    index = lua_absindex(L, index);
     moth_value **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
     luaL_setmetatable(L, VALUE_OWNER);
+    return box;
+}
+
+moth_value *mothb_value_from_lua(lua_State *L, int index)
+{
+    index = lua_absindex(L, index);
+    moth_value **box = mothb_new_value(L);
     *box = convert(L, index, 0);
     if (!*box) {
         no_memory(L);
