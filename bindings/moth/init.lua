@@ -13,9 +13,18 @@ for name in ([[
     moth[name] = assert(core[name] or core.tensor_methods[name], name)
 end
 
+-- Constructors that the engine's tables define, and models.
+local model = require "moth.model"
+for name, entries in pairs(model.catalog) do
+    moth[name] = entries
+end
+moth.Sequential, moth.Model = model.Sequential, model.Model
+moth.Layer = require("moth.custom").Layer
+
+-- Parts with a module of their own, one line each.
 moth.compile = require "moth.compile"
 moth.gradcheck = require "moth.gradcheck"
-
--- Parts with a module of their own, one line each: moth.<name> = require "moth.<name>".
+moth.callbacks = require "moth.callbacks"
+moth.datasets = require "moth.datasets"
 
 return moth

@@ -1,0 +1,155 @@
+--- The tables of constructors that the engine defines: moth.layers, moth.losses, moth.optimizers …
+-- Names, options and defaults come from the engine's own tables; here they only get Lua's calling style.
+
+local core = require "moth.core"
+local options = require "moth.options"
+
+local catalog = {}
+
+-- What a constructor was given as the engine reads it: options by name, positionals as the list "[]".
+local function arguments(args)
+    if args == nil then
+        return { ["[]"] = {} }
+    elseif type(args) ~= "table" or getmetatable(args) ~= nil then
+        return { ["[]"] = { args } }
+    end
+    local given, positionals = {}, {}
+    for key, value in pairs(args) do
+        if math.type(key) == "integer" and key >= 1 then
+            positionals[key] = value
+        else
+            given[key] = value
+        end
+    end
+    given["[]"] = positionals
+    return given
+end
+
+-- ---- specs: losses, metrics, initializers … --------------------------------------------------------------------------
+
+local nouns = {}
+
+local Spec = {}
+Spec.__index = Spec
+Spec.__name = "moth.spec"
+
+local function show_option(value)
+    if type(value) == "table" then
+        return value.class or "…"
+    end
+    return options.show(value)
+end
+
+function Spec:__tostring()
+    local keys, parts = {}, {}
+    for key in pairs(self) do
+        if key ~= "class" then
+            keys[#keys + 1] = key
+        end
+    end
+    table.sort(keys)
+    for i, key in ipairs(keys) do
+        parts[i] = ("%s = %s"):format(key, show_option(self[key]))
+    end
+    local inside = #parts > 0 and " { " .. table.concat(parts, ", ") .. " }" or ""
+    return ("%s.%s%s"):format(nouns[self] or "moth", self.class, inside)
+end
+
+--- A loss or metric made by its constructor computes: `losses.huber { delta = 2 } (y_true, y_pred)` is the mean over
+-- the batch, differentiable; an activation computes y of x.
+function Spec:__call(...)
+    return core.call_spec(nouns[self], self, ...)
+end
+
+local function spec_constructor(plural, name)
+    return function(args)
+        local given = arguments(args)
+        given.class = name
+        local spec = core.spec(plural, given)
+        nouns[spec] = plural
+        return setmetatable(spec, Spec)
+    end
+end
+
+setmetatable(nouns, { __mode = "k" })
+
+-- ---- objects: layers and optimizers ----------------------------------------------------------------------------------
+
+-- A layer inside the options of another (Bidirectional) is described by its type and options.
+local function describe_layers(given)
+    for key, value in pairs(given) do
+        if type(value) == "userdata" and core.is_layer(value) then
+            given[key] = { class = value.type, config = value.config }
+        elseif key == "[]" then
+            describe_layers(value)
+        end
+    end
+    return given
+end
+
+local function layer_constructor(name)
+    return function(args)
+        return core.layer(name, describe_layers(arguments(args)))
+    end
+end
+
+local function optimizer_constructor(name)
+    return function(args)
+        local given = arguments(args)
+        given.class = name
+        return core.optimizer(given)
+    end
+end
+
+-- ---- the tables ------------------------------------------------------------------------------------------------------
+
+-- Reading a name that is not there is a typing error far more often than a question.
+local function strict(plural, entries)
+    local known = {}
+    for name in pairs(entries) do
+        known[#known + 1] = name
+    end
+    table.sort(known)
+    return setmetatable(entries, {
+        __index = function(_, key)
+            if type(key) == "string" then
+                options.fail(options.unknown(("moth.%s has no"):format(plural), key, known))
+            end
+        end,
+    })
+end
+
+local function build(plural, constructor)
+    local entries = {}
+    for _, entry in ipairs(core.entries(plural)) do
+        entries[entry.name] = constructor(entry.name)
+    end
+    for alias, name in pairs(core.aliases(plural)) do
+        entries[alias] = entries[name]
+    end
+    return strict(plural, entries)
+end
+
+for _, plural in ipairs { "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "schedules" } do
+    catalog[plural] = build(plural, function(name)
+        return spec_constructor(plural, name)
+    end)
+end
+catalog.layers = build("layers", layer_constructor)
+catalog.optimizers = build("optimizers", optimizer_constructor)
+rawset(catalog.layers, "Custom", nil)
+
+--- A symbolic input of a functional model: `moth.Input { 28, 28, 1 }`, `moth.Input { 10, dtype = "int32" }`.
+---@param args table|integer  shape of one sample; options dtype, name
+---@return moth.Symbol
+function catalog.Input(args)
+    local read = options.read({
+        name = "Input", shape = "shape",
+        { "shape", "table", required = true },
+        { "dtype", { "float32", "int32", "uint8" }, default = "float32" },
+        { "name", "string" },
+    }, args == nil and {} or args)
+    return core.input(read.shape, read.dtype, read.name)
+end
+
+return catalog

@@ -1,0 +1,84 @@
+--- moth.datasets: MNIST, IDX files and more.
+
+local core = require "moth.core"
+local options = require "moth.options"
+
+local datasets = {}
+
+local function exists(path)
+    local file = io.open(path, "rb")
+    if file then
+        file:close()
+    end
+    return file ~= nil
+end
+
+-- Where the four files may lie, in this order: MOTH_DATA alone when it is set.
+local function folders()
+    local given = os.getenv("MOTH_DATA")
+    if given and given ~= "" then
+        return { given }
+    end
+    local list = { "data/mnist" }
+    local share = os.getenv("XDG_DATA_HOME")
+    local home = os.getenv("HOME")
+    if share and share ~= "" then
+        list[#list + 1] = share .. "/moth/mnist"
+    elseif home then
+        list[#list + 1] = home .. "/.local/share/moth/mnist"
+    end
+    return list
+end
+
+local function find(name)
+    for _, folder in ipairs(folders()) do
+        for _, ending in ipairs { "", ".gz" } do
+            local path = ("%s/%s%s"):format(folder, name, ending)
+            if exists(path) then
+                return path
+            end
+        end
+    end
+    options.fail(("datasets.mnist: %s is not in %s; run ./setup, or set MOTH_DATA to the folder that holds it"):format(
+        name, table.concat(folders(), " or ")))
+end
+
+local function pair(images, labels)
+    local x, y = core.read_idx(images), core.read_idx(labels)
+    if #x.shape ~= 3 then
+        options.fail(("datasets.mnist: %s holds no images (%d dimensions)"):format(images, #x.shape))
+    elseif #y.shape ~= 1 or y.shape[1] ~= x.shape[1] then
+        options.fail(("datasets.mnist: %s has %d images, but %s does not have as many labels"):format(images,
+            x.shape[1], labels))
+    end
+    return { x = x, y = y:to("int32") }
+end
+
+local mnist_spec = { name = "datasets.mnist", positionals = 0, { "images", "string" }, { "labels", "string" } }
+
+--- MNIST as it was published (LeCun, Cortes, Burges 1998): `train, test`, each { x = uint8 (n, 28, 28),
+-- y = int32 (n) }. With `images` and `labels` the one set that these files hold.
+---@param args? { images: string, labels: string }
+---@return { x: moth.Tensor, y: moth.Tensor } train
+---@return { x: moth.Tensor, y: moth.Tensor }? test
+function datasets.mnist(args)
+    local read = options.read(mnist_spec, args)
+    if read.images or read.labels then
+        if not (read.images and read.labels) then
+            options.fail("datasets.mnist: images and labels go together")
+        end
+        return pair(read.images, read.labels)
+    end
+    local train = pair(find "train-images-idx3-ubyte", find "train-labels-idx1-ubyte")
+    local test = pair(find "t10k-images-idx3-ubyte", find "t10k-labels-idx1-ubyte")
+    return train, test
+end
+
+--- The tensor of an IDX file, plain or compressed.
+---@param path string
+---@return moth.Tensor
+function datasets.idx(path)
+    return core.read_idx(path)
+end
+
+return datasets
