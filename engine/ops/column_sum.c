@@ -2,12 +2,8 @@
  *
  *   x (…, N) -> (N)
  *
- * Rows of the result are columns of x. Each column is added in blocks of rows, in order: fixed by shape, and closer
- * than one long chain. */
-#include "ops/nn_util.h"
-
-#define COLUMNS 64 /* columns that are added side by side, in registers and first-level cache */
-#define BLOCK 128  /* rows in one partial sum */
+ * Rows of the result are columns of x. Each column is added in blocks of rows, in order (columns.h). */
+#include "ops/columns.h"
 
 static moth_status column_sum_infer(moth_infer *q)
 {
@@ -22,42 +18,16 @@ static moth_status column_sum_infer(moth_infer *q)
     return MOTH_OK;
 }
 
-static void add_block(const moth_real *x, int64_t stride, int64_t rows, int64_t columns, moth_real *sum)
-{
-    moth_real part[COLUMNS] = { 0 };
-    if (columns == COLUMNS) { /* a constant count, for the vectorizer */
-        for (int64_t r = 0; r < rows; r++) {
-            for (int j = 0; j < COLUMNS; j++) {
-                part[j] += x[r * stride + j];
-            }
-        }
-    } else {
-        for (int64_t r = 0; r < rows; r++) {
-            for (int64_t j = 0; j < columns; j++) {
-                part[j] += x[r * stride + j];
-            }
-        }
-    }
-    for (int64_t j = 0; j < columns; j++) {
-        sum[j] += part[j];
-    }
-}
-
 static bool column_sum_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
 {
     (void)worker;
     const moth_arg *x = &call->in[0];
     int64_t n = x->shape[x->rank - 1], rows = span(x->shape, 0, x->rank - 1);
-    for (int64_t c = r0; c < r1; c += COLUMNS) {
-        int64_t columns = min64(COLUMNS, r1 - c);
-        moth_real *sum = reals(&call->out[0]) + c;
-        for (int64_t j = 0; j < columns; j++) {
-            sum[j] = 0;
-        }
-        for (int64_t r = 0; r < rows; r += BLOCK) {
-            add_block(reals(x) + r * n + c, n, min64(BLOCK, rows - r), columns, sum);
-        }
+    moth_real *sum = reals(&call->out[0]);
+    for (int64_t c = r0; c < r1; c++) {
+        sum[c] = 0;
     }
+    moth_add_columns(reals(x) + r0, n, rows, r1 - r0, sum + r0);
     return true;
 }
 
