@@ -234,12 +234,6 @@ __attribute__((unused)) static moth_status moth_infer_real_broadcast(moth_infer 
 
 /* ---- cases ---- */
 
-#define MOTH_IN(dtype_, low_, high_, layout_, rank_, ...)                                                       \
-    {                                                                                                           \
-        .rank = rank_, .shape = { __VA_ARGS__ }, .dtype = dtype_, .low = low_, .high = high_, .layout = layout_ \
-    }
-#define MOTH_REALS(low_, high_, layout_, rank_, ...) MOTH_IN(MOTH_FLOAT32, low_, high_, layout_, rank_, __VA_ARGS__)
-
 /* One input with values in [low, high]: odd sizes, size 1, no dims, a transposed and a sliced layout. */
 #define MOTH_UNARY_CASES(low, high)                                    \
     { .in = { MOTH_REALS(low, high, 0, 2, 3, 5) }, .n_in = 1 },        \

@@ -154,6 +154,14 @@ typedef struct moth_case {
     moth_attrs attrs;
 } moth_case;
 
+/* Inputs of a case. */
+#define MOTH_IN(dtype_, low_, high_, layout_, rank_, ...)                                                       \
+    {                                                                                                           \
+        .rank = rank_, .shape = { __VA_ARGS__ }, .dtype = dtype_, .low = low_, .high = high_, .layout = layout_ \
+    }
+#define MOTH_REALS(low_, high_, layout_, rank_, ...) MOTH_IN(MOTH_FLOAT32, low_, high_, layout_, rank_, __VA_ARGS__)
+#define MOTH_REAL(rank_, ...) MOTH_REALS(-1, 1, 0, rank_, __VA_ARGS__)
+
 struct moth_op {
     const char *name;
     const char *doc;          /* one sentence: formula, source */
