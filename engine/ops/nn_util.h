@@ -63,6 +63,39 @@ static inline void out_like(moth_meta *out, const moth_meta *like)
     }
 }
 
+/* Divides scratch memory into parts of 64-byte alignment. Without memory it only adds up what is needed. */
+typedef struct carver {
+    char *memory;
+    size_t used;
+} carver;
+
+static inline void *carve(carver *c, int64_t n, size_t size)
+{
+    char *part = c->memory ? c->memory + c->used : NULL;
+    c->used += ((size_t)n * size + 63) & ~(size_t)63;
+    return part;
+}
+
+/* A list attribute in `slot` (its length) and the slots behind it: n entries of `least` .. 2^31 - 1, all `fallback`
+ * where the list is empty. */
+static inline moth_status infer_list(moth_infer *q, const char *name, int slot, int n, int64_t least, int64_t fallback)
+{
+    int64_t *list = q->attrs->i + slot;
+    if (list[0] == 0) {
+        for (int k = 1; k <= n; k++) {
+            list[k] = fallback;
+        }
+        list[0] = n;
+    }
+    bool good = list[0] == n;
+    for (int k = 1; good && k <= n; k++) {
+        good = list[k] >= least && list[k] <= INT32_MAX;
+    }
+    return good ? MOTH_OK
+                : moth_infer_fail(q, MOTH_ERR_ARGUMENT, "%s must be %d numbers from %lld to 2^31 - 1", name, n,
+                                  (long long)least);
+}
+
 /* A shape rule of row-wise ops whose inputs lie row by row beside the output although ranks differ. */
 static inline bool whole_none(const moth_attrs *attrs, const moth_meta *const *in, const moth_meta *out, int i)
 {

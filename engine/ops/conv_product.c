@@ -1,0 +1,180 @@
+/* The kernel under every convolution: c[r, l] += sum over k of a[row r, index[k]] b[k, l], in tiles of 6 rows by up to
+ * 4 vectors that stay in registers. The chain of additions of an element depends on n alone, so neither the tile that
+ * it falls into nor the cut of the batch changes its bits. */
+#include <string.h>
+
+#include "ops/conv.h"
+
+enum {
+    ROWS = 6,
+    CHUNK = 512 /* products between two visits to c: its part of b fits the second-level cache beside a */
+};
+
+typedef moth_real vector __attribute__((vector_size(MOTH_VECTOR_BYTES)));
+typedef moth_real memory_vector __attribute__((vector_size(MOTH_VECTOR_BYTES), aligned(sizeof(moth_real)), may_alias));
+
+/* Accumulators live in registers only where every loop over them is unrolled before arrays are looked at. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+typedef struct tile {
+    int64_t n, b_step;
+    const int32_t *index;
+    const moth_real *b, *start;
+    const moth_real *a[ROWS];
+    moth_real *c[ROWS];
+} tile;
+
+#define MULTIPLY_ROW(r)                          \
+    UNROLL for (int v = 0; v < vectors; v++)     \
+    {                                            \
+        acc[r][v] += a##r[index[k]] * factor[v]; \
+    }
+
+static inline __attribute__((always_inline)) void run_tile(const tile *t, int vectors)
+{
+    vector acc[ROWS][MOTH_TILE_VECTORS], factor[MOTH_TILE_VECTORS];
+    UNROLL for (int r = 0; r < ROWS; r++)
+    {
+        const moth_real *from = t->start ? t->start : t->c[r];
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            acc[r][v] = *(const memory_vector *)(from + v * MOTH_VECTOR);
+        }
+    }
+    const moth_real *a0 = t->a[0], *a1 = t->a[1], *a2 = t->a[2], *a3 = t->a[3], *a4 = t->a[4], *a5 = t->a[5];
+    const moth_real *b = t->b;
+    const int32_t *index = t->index;
+    for (int64_t k = 0; k < t->n; k++) {
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            factor[v] = *(const memory_vector *)(b + v * MOTH_VECTOR);
+        }
+        b += t->b_step;
+        MULTIPLY_ROW(0)
+        MULTIPLY_ROW(1)
+        MULTIPLY_ROW(2)
+        MULTIPLY_ROW(3)
+        MULTIPLY_ROW(4)
+        MULTIPLY_ROW(5)
+    }
+    UNROLL for (int r = 0; r < ROWS; r++)
+    {
+        UNROLL for (int v = 0; v < vectors; v++)
+        {
+            *(memory_vector *)(t->c[r] + v * MOTH_VECTOR) = acc[r][v];
+        }
+    }
+}
+
+static void run_vectors(const tile *t, int vectors)
+{
+    switch (vectors) {
+    case 1:
+        run_tile(t, 1);
+        break;
+#if MOTH_TILE_VECTORS == 4
+    case 3:
+        run_tile(t, 3);
+        break;
+    case 4:
+        run_tile(t, 4);
+        break;
+#endif
+    default:
+        run_tile(t, 2);
+        break;
+    }
+}
+
+/* A tile whose last vector reaches beyond the lanes of c works on a copy. */
+static void run_ragged(const tile *t, int vectors, int64_t lanes)
+{
+    moth_real spill[ROWS][MOTH_LANES_MAX];
+    tile copy = *t;
+    for (int r = 0; r < ROWS; r++) {
+        const moth_real *from = t->start ? t->start : t->c[r];
+        for (int64_t l = 0; l < MOTH_LANES_MAX; l++) {
+            spill[r][l] = l < lanes ? from[l] : 0;
+        }
+        copy.c[r] = spill[r];
+    }
+    copy.start = NULL;
+    run_vectors(&copy, vectors);
+    for (int r = 0; r < ROWS; r++) {
+        memcpy(t->c[r], spill[r], (size_t)lanes * sizeof(moth_real));
+    }
+}
+
+/* Rows beyond the last are the last one again: computed twice, to the same bits. */
+static void place_rows(const moth_conv_job *job, tile *t, int64_t first, int64_t lane)
+{
+    for (int r = 0; r < ROWS; r++) {
+        int64_t row = min64(first + r, job->rows - 1);
+        t->a[r] = job->a + (job->a_row ? job->a_row[row] : row * job->a_step);
+        t->c[r] = job->c + (job->c_row ? job->c_row[row] : row * job->c_step) + lane;
+    }
+}
+
+void MOTH_CONV_PRODUCT(const moth_conv_job *job)
+{
+    for (int64_t lane = 0; lane < job->lanes; lane += MOTH_LANES_MAX) {
+        int64_t lanes = min64(MOTH_LANES_MAX, job->lanes - lane);
+        int vectors = (int)((lanes + MOTH_VECTOR - 1) / MOTH_VECTOR);
+        const moth_real *b = job->b + lane / MOTH_LANES_MAX * job->b_block;
+        for (int64_t k = 0; k < job->n; k += CHUNK) {
+            tile t = { .n = min64(CHUNK, job->n - k),
+                       .index = job->index + k,
+                       .b = b + k * job->b_step,
+                       .b_step = job->b_step,
+                       .start = job->start && k == 0 ? job->start + lane : NULL };
+            for (int64_t row = 0; row < job->rows; row += ROWS) {
+                place_rows(job, &t, row, lane);
+                if (lanes % MOTH_VECTOR) {
+                    run_ragged(&t, vectors, lanes);
+                } else {
+                    run_vectors(&t, vectors);
+                }
+            }
+        }
+    }
+}
+
+void MOTH_CONV_PACK(moth_real *to, const moth_real *from, int64_t n, int64_t step, int64_t lanes, int64_t lane_step)
+{
+    for (int64_t first = 0; first < lanes; first += MOTH_LANES_MAX) {
+        int64_t used = min64(MOTH_LANES_MAX, lanes - first);
+        for (int64_t k = 0; k < n; k++, to += MOTH_LANES_MAX) {
+            const moth_real *row = from + k * step + first * lane_step;
+            for (int64_t l = 0; l < used; l++) {
+                to[l] = row[l * lane_step];
+            }
+            for (int64_t l = used; l < MOTH_LANES_MAX; l++) {
+                to[l] = 0;
+            }
+        }
+    }
+}
+
+void MOTH_CONV_PAD(const moth_conv *s, int64_t n, const moth_real *x, moth_real *padded)
+{
+    for (int64_t b = 0; b < n; b++) {
+        for (int64_t i = 0; i < s->h; i++) {
+            memcpy(padded + ((b * s->ph + s->top + i) * s->pw + s->left) * s->c, x + (b * s->h + i) * s->w * s->c,
+                   (size_t)(s->w * s->c) * sizeof *x);
+        }
+    }
+}
+
+void MOTH_CONV_CROP(const moth_conv *s, int64_t n, const moth_real *padded, moth_real *x)
+{
+    for (int64_t b = 0; b < n; b++) {
+        for (int64_t i = 0; i < s->h; i++) {
+            memcpy(x + (b * s->h + i) * s->w * s->c, padded + ((b * s->ph + s->top + i) * s->pw + s->left) * s->c,
+                   (size_t)(s->w * s->c) * sizeof *x);
+        }
+    }
+}
