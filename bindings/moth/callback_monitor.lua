@@ -153,7 +153,7 @@ function ReduceLROnPlateau:reduce(epoch)
     local new = math.max(old * self.factor, self.min_lr)
     self.model.optimizer.learning_rate = new
     if self.verbose > 0 then
-        self:say(("Epoch %d: ReduceLROnPlateau reducing learning rate to %s."):format(epoch, json.format_number(new)))
+        self:say(("Epoch %d: ReduceLROnPlateau reducing learning rate to %.6g."):format(epoch, new))
     end
     self.cooldown_counter, self.wait = self.cooldown, 0
 end

@@ -83,22 +83,51 @@ function Screen:clear()
     end
 end
 
+-- Takes what is drawn over itself off the screen, lets `write` write, and draws the block again below.
+function Screen:above(write)
+    self:clear()
+    if self.block then
+        self.err:write(("\27[%dA\27[J"):format(#self.block))
+        self.err:flush()
+    end
+    write()
+    if self.block then
+        self.err:write(table.concat(self.block, "\n"), "\n")
+        self.err:flush()
+    end
+end
+
 --- Writes a message on a line of its own to standard error.
 ---@param text string
 function Screen:message(text)
-    self:clear()
-    -- The two streams often are one terminal: what was said first is to stand first.
-    self.out:flush()
-    self.err:write(text, "\n")
-    self.err:flush()
+    self:above(function()
+        -- The two streams often are one terminal: what was said first is to stand first.
+        self.out:flush()
+        self.err:write(text, "\n")
+        self.err:flush()
+    end)
 end
 
 --- Writes a line to standard output.
 ---@param text string
 function Screen:result(text)
-    self:clear()
-    self.out:write(text, "\n")
-    self.out:flush()
+    self:above(function()
+        self.out:write(text, "\n")
+        self.out:flush()
+    end)
+end
+
+--- Keeps some lines at the bottom of a live screen, above the live line, in place of those kept before.
+---@param lines string[]?  nil: what is kept stays where it stands, and is no longer kept at the bottom
+function Screen:keep(lines)
+    if lines then
+        self:above(function()
+            self.block = nil
+        end)
+        self.err:write(table.concat(lines, "\n"), "\n")
+        self.err:flush()
+    end
+    self.block = lines
 end
 
 local default_screen
@@ -162,9 +191,7 @@ end
 
 -- ---- the line -------------------------------------------------------------------------------------------------------
 
-local function paint(text, code, color)
-    return color and text ~= "" and ("\27[%sm%s\27[0m"):format(code, text) or text
-end
+local paint = terminal.paint
 
 local function unicode_bar(fraction, width, color)
     local halves = math.floor(fraction * width * 2)

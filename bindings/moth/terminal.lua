@@ -83,4 +83,42 @@ function terminal.columns(text)
     return utf8.len(text) or #text
 end
 
+--- A text in a colour or weight.
+---@param text string
+---@param code string  of the control sequence, e.g. "1" or "38;5;32"
+---@param color boolean  whether colours are wanted
+---@return string
+function terminal.paint(text, code, color)
+    return color and text ~= "" and ("\27[%sm%s\27[0m"):format(code, text) or text
+end
+
+--- A text at the right end of some columns.
+---@param text string
+---@param columns integer
+---@return string
+function terminal.pad_left(text, columns)
+    return (" "):rep(columns - terminal.columns(text)) .. text
+end
+
+--- A text in the middle of some columns.
+---@param text string
+---@param columns integer
+---@return string
+function terminal.centred(text, columns)
+    return (" "):rep((columns - terminal.columns(text)) // 2) .. text
+end
+
+--- As much of a text as fits into some columns.
+---@param text string  without control sequences
+---@param columns integer
+---@return string
+function terminal.clip(text, columns)
+    if terminal.columns(text) <= columns then
+        return text
+    elseif columns < 1 then
+        return ""
+    end
+    return text:sub(1, (utf8.offset(text, columns + 1) or columns + 1) - 1)
+end
+
 return terminal
