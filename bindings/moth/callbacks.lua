@@ -1,6 +1,6 @@
 --- moth.callbacks: what fit can do besides training.
 -- callback.lua says what a callback is; callback_monitor.lua has those that watch a metric, callback_backup.lua the one
--- that survives a crash, tensorboard.lua the event files.
+-- that survives a crash, tensorboard.lua the event files, live_plot.lua the curves in the terminal.
 
 local callback = require "moth.callback"
 local files = require "moth.files"
@@ -10,7 +10,7 @@ local progress = require "moth.progress"
 
 local callbacks = {}
 
-for _, part in ipairs { "callback_monitor", "callback_backup", "tensorboard" } do
+for _, part in ipairs { "callback_monitor", "callback_backup", "tensorboard", "live_plot" } do
     for name, constructor in pairs(require("moth." .. part)) do
         callbacks[name] = constructor
     end
@@ -169,8 +169,7 @@ function LearningRateScheduler:on_epoch_begin(epoch)
     end
     self.model.optimizer.learning_rate = rate
     if self.verbose > 0 then
-        self:say(("Epoch %d: LearningRateScheduler setting learning rate to %s."):format(epoch,
-            json.format_number(rate)))
+        self:say(("Epoch %d: LearningRateScheduler setting learning rate to %.6g."):format(epoch, rate))
     end
 end
 

@@ -390,6 +390,50 @@ describe("ProgressBar", function()
     end)
 end)
 
+describe("LivePlot", function()
+    local epochs = { { loss = 4, val_loss = 3 }, { loss = 2, val_loss = 2 }, { loss = 1, val_loss = 1.5 } }
+
+    it("shows the curves once at the end where nothing can be drawn over", function()
+        local screen = silent_screen()
+        fit({ callbacks.LivePlot { height = 6 } }, epochs, { screen = screen })
+        assert.are.equal(1, #screen.messages)
+        local lines = {}
+        for line in screen.messages[1]:gmatch("[^\n]+") do
+            lines[#lines + 1] = line
+        end
+        assert.is_truthy(lines[1]:find("loss   a training   b validation", 1, true))
+        assert.are.equal(1 + 6 + 3, #lines)
+    end)
+
+    it("keeps the curves below the lines of the epochs on a live screen", function()
+        local written = {}
+        local stream = { flush = function() end }
+        function stream:write(...)
+            written[#written + 1] = table.concat { ... }
+            return self
+        end
+        local screen = progress.screen { live = true, color = false, out_color = false, utf8 = true, err = stream,
+            out = stream, width = function() return 60 end, out_width = function() end, clock = os.clock }
+        fit({ callbacks.LivePlot { "loss", height = 6 } }, epochs, { screen = screen, bar = true })
+        local text = table.concat(written)
+        -- Drawn after epochs 2 and 3; taken off the screen before the lines of epochs 2 and 3 and before the new plot.
+        local _, drawn = text:gsub("validation", "")
+        local _, lifted = text:gsub("\27%[10A\27%[J", "")
+        assert.are.equal(4, drawn)
+        assert.are.equal(3, lifted)
+        assert.is_truthy(text:find("epoch\n$"))
+        assert.is_nil(screen.block)
+    end)
+
+    it("refuses what it does not know", function()
+        assert.has_error(function() callbacks.LivePlot { height = 1 } end)
+        assert.has_error(function() callbacks.LivePlot { 5 } end)
+        assert.has_error(function()
+            fit({ callbacks.LivePlot { "acuracy" } }, epochs, { screen = silent_screen() })
+        end)
+    end)
+end)
+
 describe("LambdaCallback", function()
     it("calls plain functions without self", function()
         local calls = {}
