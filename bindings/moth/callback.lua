@@ -135,6 +135,19 @@ local function check_entry(index, entry)
     end
 end
 
+-- Lets a callback choose its hooks by what the others want: the progress bar counts batches only when it must.
+local function prepare(entries)
+    for _, entry in ipairs(entries) do
+        if type(entry.prepare) == "function" then
+            local others = false
+            for _, other in ipairs(entries) do
+                others = others or other ~= entry and (other.on_batch_end or other.on_train_batch_end) ~= nil
+            end
+            entry:prepare(others)
+        end
+    end
+end
+
 -- Bound once, so that a batch costs one call for each callback that wants it.
 local function bind_hooks(entries)
     local bound = {}
@@ -199,6 +212,7 @@ function callback.list(entries, settings)
     for _, entry in ipairs(all) do
         entry.model, entry.params, entry.peers = settings.model, settings.params, all
     end
+    prepare(all)
     return setmetatable({ history = history, bound = bind_hooks(all) }, List)
 end
 

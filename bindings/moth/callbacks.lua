@@ -126,9 +126,26 @@ function ProgressBar:on_epoch_begin(epoch)
     self.logs, self.in_epoch = {}, true
 end
 
-function ProgressBar:on_batch_end(batch, logs)
+-- Without a live line nobody sees the batches, so fit need not stop after each of them.
+function ProgressBar:prepare(others_count_batches)
+    local live = (self.params.screen or progress.default()).live and (self.verbose or self.params.verbose or 1) == 1
+    self.on_batch_end = (live or others_count_batches or not self.params.steps) and ProgressBar.count_batch or false
+end
+
+function ProgressBar:count_batch(batch, logs)
     self.seen, self.logs = batch, logs or self.logs
     self.bar:update(batch, self.shown)
+end
+
+-- Training of this epoch is over: what follows does not count for the rate.
+function ProgressBar:end_of_batches()
+    if not self.on_batch_end and self.in_epoch then
+        self.bar:update(self.params.steps)
+    end
+end
+
+function ProgressBar:on_test_begin()
+    self:end_of_batches()
 end
 
 function ProgressBar:on_test_batch_end(batch)
@@ -139,6 +156,9 @@ function ProgressBar:on_test_batch_end(batch)
 end
 
 function ProgressBar:on_epoch_end(_, logs)
+    if self.bar.done == 0 then
+        self:end_of_batches()
+    end
     self.in_epoch = false
     self.bar:finish(progress.pairs(logs, self.params.metrics))
 end

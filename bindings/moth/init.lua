@@ -26,5 +26,6 @@ moth.compile = require "moth.compile"
 moth.gradcheck = require "moth.gradcheck"
 moth.callbacks = require "moth.callbacks"
 moth.datasets = require "moth.datasets"
+moth.plot = require "moth.plot"
 
 return moth

@@ -2,8 +2,6 @@
 -- On a live screen the plot stays at the bottom, above the progress line. Elsewhere it is drawn once, at the end.
 
 local callback = require "moth.callback"
-local plot_history = require "moth.plot_history"
-local plot_terminal = require "moth.plot_terminal"
 local progress = require "moth.progress"
 local terminal = require "moth.terminal"
 
@@ -22,6 +20,8 @@ function LivePlot:screen()
 end
 
 function LivePlot:lines()
+    -- Loaded only when something is drawn: moth starts faster without.
+    local plot_history, plot_terminal = require "moth.plot_history", require "moth.plot_terminal"
     local screen = self:screen()
     local style = plot_terminal.style("stderr")
     style.color, style.utf8, style.rows = screen.color, screen.utf8, self.height

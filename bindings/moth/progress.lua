@@ -334,7 +334,7 @@ end
 function Progress:step_time()
     if self.done == 0 then
         return 0
-    elseif self.done > 1 and self.after_first then
+    elseif self.done > self.first_done then
         return (self.last_step - self.after_first) / (self.done - self.first_done)
     end
     return (self.last_step - self.started) / self.done

@@ -382,6 +382,19 @@ describe("ProgressBar", function()
             "^Epoch 1/2 %- 3/3 %- 0%.0s %- %d+%a+/step %- loss: 1%.0000 %- accuracy: 0%.5000 %- val_loss: 2%.0000$"))
     end)
 
+    it("asks for batches only where somebody sees them", function()
+        local function wants(live, entries)
+            local screen = silent_screen()
+            screen.live = live
+            return callback.list(entries, { model = stub_model(), history = callbacks.History {},
+                params = { screen = screen, steps = 3 }, bar = callbacks.ProgressBar {} }):wants("on_batch_end")
+        end
+        assert.is_true(wants(true))
+        assert.is_false(wants(false))
+        assert.is_true(wants(false, { callbacks.TerminateOnNaN {} }))
+        assert.is_false(wants(true, { callbacks.ProgressBar { verbose = 2 } }))
+    end)
+
     it("is added only where the user gave none", function()
         local screen = silent_screen()
         fit({ callbacks.ProgressBar { verbose = 0 } }, { { loss = 1 } }, { screen = screen, bar = true })

@@ -113,6 +113,15 @@ describe("a live line", function()
         assert.are.equal("11/11 ━━━━━━━━━━━━━━━━━━━━ 5.1s 10ms/step\n", world.out.text)
     end)
 
+    it("has a rate when all steps are reported at once", function()
+        local world = fake()
+        local bar = progress.start { total = 100, samples = 1000, screen = world.screen }
+        world.now = world.now + 2
+        bar:update(100)
+        bar:finish()
+        assert.are.equal("100/100 ━━━━━━━━━━━━━━━━━━━━ 2.0s 2ms/sample\n", world.out.text)
+    end)
+
     it("never wraps: bar, rate, label and metrics give way in turn", function()
         for columns = 10, 130 do
             local world = fake()
