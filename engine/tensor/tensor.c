@@ -20,6 +20,12 @@ size_t moth_dtype_size(moth_dtype dtype)
     return 0;
 }
 
+const char *moth_dtype_name(moth_dtype dtype)
+{
+    static const char *const names[] = { [MOTH_FLOAT32] = "float32", [MOTH_INT32] = "int32", [MOTH_UINT8] = "uint8" };
+    return names[dtype];
+}
+
 int64_t moth_meta_elements(const moth_meta *m)
 {
     int64_t n = 1;
@@ -54,6 +60,11 @@ bool moth_meta_contiguous(const moth_meta *m)
 bool moth_meta_same_shape(const moth_meta *a, const moth_meta *b)
 {
     return a->rank == b->rank && memcmp(a->shape, b->shape, (size_t)a->rank * sizeof a->shape[0]) == 0;
+}
+
+bool moth_meta_same_layout(const moth_meta *a, const moth_meta *b)
+{
+    return moth_meta_same_shape(a, b) && memcmp(a->stride, b->stride, (size_t)a->rank * sizeof a->stride[0]) == 0;
 }
 
 const char *moth_meta_text(const moth_meta *m, char *buffer, size_t size)
@@ -117,11 +128,13 @@ static moth_status check_shape(moth_ctx *ctx, int rank, const int64_t *shape)
     if (rank < 0 || rank > MOTH_MAX_RANK) {
         return moth_fail(ctx, MOTH_ERR_SHAPE, "a tensor has 0 to %d dimensions, got %d", MOTH_MAX_RANK, rank);
     }
-    int64_t total = 1;  /* with empty dims counted as 1, so that (0, 2^60) is refused as well */
+    int64_t total = 1; /* with empty dims counted as 1, so that (0, 2^60) is refused as well */
     for (int d = 0; d < rank; d++) {
         if (shape[d] < 0 || !moth_size_mul(total, shape[d] ? shape[d] : 1, &total)) {
-            return moth_fail(ctx, MOTH_ERR_SHAPE, "dimension %d is %lld: a tensor has at most 2^40 elements, none "
-                             "negative", d + 1, (long long)shape[d]);
+            return moth_fail(ctx, MOTH_ERR_SHAPE,
+                             "dimension %d is %lld: a tensor has at most 2^40 elements, none "
+                             "negative",
+                             d + 1, (long long)shape[d]);
         }
     }
     return MOTH_OK;

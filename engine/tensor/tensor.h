@@ -53,6 +53,7 @@ void moth_tensor_drop_storage(moth_tensor *t);
 
 /* Size of one element in bytes. MOTH_FLOAT32 is sizeof(moth_real). */
 size_t moth_dtype_size(moth_dtype dtype);
+const char *moth_dtype_name(moth_dtype dtype); /* "float32" */
 
 bool moth_tensor_is_symbolic(const moth_tensor *t);
 char *moth_tensor_data(const moth_tensor *t);               /* address of the first element */
@@ -63,6 +64,7 @@ int64_t moth_meta_elements(const moth_meta *m);             /* negative: that ma
 bool moth_meta_contiguous(const moth_meta *m);
 void moth_meta_set_contiguous(moth_meta *m);                /* strides from shape, offset 0 */
 bool moth_meta_same_shape(const moth_meta *a, const moth_meta *b);
+bool moth_meta_same_layout(const moth_meta *a, const moth_meta *b); /* shape and strides; offsets may differ */
 const char *moth_meta_text(const moth_meta *m, char *buffer, size_t size); /* "(batch, 784)" */
 
 /* Concrete copy of t in contiguous memory of the same type (no autograd), and element-wise copy with conversion

@@ -5,8 +5,6 @@
 
 #include "ops/op.h"
 
-static const char *const dtype_names[] = { "float32", "int32", "uint8" };
-
 /* "; got (2, 3) and (4, 5)", at most four of them: a longer list says nothing more. */
 static void append_shapes(char *text, size_t size, const moth_infer *q)
 {
@@ -62,6 +60,9 @@ moth_status moth_infer_broadcast(moth_infer *q)
         for (int d = 0; d < q->in[i]->rank; d++) {
             int64_t n = q->in[i]->shape[d], *so_far = &out->shape[d + shift];
             if (n != 1 && *so_far != 1 && n != *so_far) {
+                if (n < 0 || *so_far < 0) {
+                    return moth_infer_exact(q); /* the rows of the run may happen to agree */
+                }
                 return moth_infer_fail(q, MOTH_ERR_SHAPE, "shapes must agree or be 1, counted from the last dim");
             }
             *so_far = *so_far == 1 ? n : *so_far;
@@ -85,11 +86,11 @@ moth_status moth_infer_types(moth_infer *q, unsigned mask)
         for (int t = 0; t < 3; t++) {
             if (mask >> t & 1) {
                 size_t used = strlen(wanted);
-                snprintf(wanted + used, sizeof wanted - used, "%s%s", used ? " or " : "", dtype_names[t]);
+                snprintf(wanted + used, sizeof wanted - used, "%s%s", used ? " or " : "", moth_dtype_name((moth_dtype)t));
             }
         }
         return moth_fail(q->ctx, MOTH_ERR_DTYPE, "%s: tensor %d must be %s; got %s", q->op->name, i + 1, wanted,
-                         dtype_names[q->in[i]->dtype]);
+                         moth_dtype_name(q->in[i]->dtype));
     }
     return MOTH_OK;
 }
