@@ -11,17 +11,17 @@
 
 /* One job at a time for the whole process; a second caller (another context in another thread) runs its items alone. */
 static struct {
-    pthread_mutex_t busy;  /* held by the caller whose job runs */
-    pthread_mutex_t lock;  /* guards the condition variable */
+    pthread_mutex_t busy; /* held by the caller whose job runs */
+    pthread_mutex_t lock; /* guards the condition variable */
     pthread_cond_t wake;
-    int started;           /* helper threads alive */
-    atomic_uint ticket;    /* number of the job; helpers wait for it to change */
-    atomic_int wanted;     /* helpers that may join the job */
-    atomic_int inside;     /* helpers that have joined and not left */
+    int started;        /* helper threads alive */
+    atomic_uint ticket; /* number of the job; helpers wait for it to change */
+    atomic_int wanted;  /* helpers that may join the job */
+    atomic_int inside;  /* helpers that have joined and not left */
     moth_work_fn fn;
     void *arg;
     int64_t n;
-    volatile sig_atomic_t *interrupt;
+    volatile sig_atomic_t *stop; /* no further items once it is set */
     atomic_int_fast64_t next;
 } pool = { .busy = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
@@ -43,7 +43,7 @@ static inline void pause_briefly(void)
 static void take_items(int worker)
 {
     inside_item = true;
-    while (!*pool.interrupt) {
+    while (!*pool.stop) {
         int64_t item = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
         if (item >= pool.n) {
             break;
@@ -108,23 +108,30 @@ static void start_helpers(int threads)
     }
 }
 
-static moth_status run_alone(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg)
+static volatile sig_atomic_t never; /* the flag of work that runs to its end */
+
+static moth_status interrupted(moth_ctx *ctx)
+{
+    return moth_fail(ctx, MOTH_ERR_INTERRUPTED, "interrupted");
+}
+
+static moth_status run_alone(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg, volatile sig_atomic_t *stop)
 {
     for (int64_t item = 0; item < n; item++) {
-        if (*ctx->interrupt) {
-            return moth_fail(ctx, MOTH_ERR_INTERRUPTED, "interrupted");
+        if (*stop) {
+            return interrupted(ctx);
         }
         fn(arg, item, 0);
     }
     return MOTH_OK;
 }
 
-static void open_job(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg)
+static void open_job(const moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg, volatile sig_atomic_t *stop)
 {
     pool.fn = fn;
     pool.arg = arg;
     pool.n = n;
-    pool.interrupt = ctx->interrupt;
+    pool.stop = stop;
     atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
     int64_t helpers = ctx->threads - 1 < n - 1 ? ctx->threads - 1 : n - 1;
     pthread_mutex_lock(&pool.lock);
@@ -137,7 +144,7 @@ static void open_job(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg)
 static void close_job(void)
 {
     atomic_store(&pool.wanted, 0);
-    for (int spin = 0; atomic_load_explicit(&pool.inside, memory_order_acquire) > 0; spin++) {
+    for (int spin = 0; atomic_load(&pool.inside) > 0; spin++) {
         if (spin < SPIN_ROUNDS) {
             pause_briefly();
         } else {
@@ -146,23 +153,30 @@ static void close_job(void)
     }
 }
 
-moth_status moth_parallel(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg)
+moth_status moth_parallel_with(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg, unsigned flags)
 {
     static _Thread_local bool entered;
+    volatile sig_atomic_t *stop = flags & MOTH_WORK_TO_END ? &never : ctx->interrupt;
     if (!entered) {
         moth_blas_enter_thread();
         entered = true;
     }
-    if (ctx->threads == 1 || n < 2 || inside_item || pthread_mutex_trylock(&pool.busy) != 0) {
-        return run_alone(ctx, n, fn, arg);
+    if (ctx->threads == 1 || n < 2 || flags & MOTH_WORK_ALONE || inside_item ||
+        pthread_mutex_trylock(&pool.busy) != 0) {
+        return run_alone(ctx, n, fn, arg, stop);
     }
     start_helpers(ctx->threads);
-    open_job(ctx, n, fn, arg);
+    open_job(ctx, n, fn, arg, stop);
     take_items(0);
     close_job();
-    bool stopped = *ctx->interrupt && atomic_load(&pool.next) < n;
+    bool stopped = *stop && atomic_load(&pool.next) < n;
     pthread_mutex_unlock(&pool.busy);
-    return stopped ? moth_fail(ctx, MOTH_ERR_INTERRUPTED, "interrupted") : MOTH_OK;
+    return stopped ? interrupted(ctx) : MOTH_OK;
+}
+
+moth_status moth_parallel(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg)
+{
+    return moth_parallel_with(ctx, n, fn, arg, 0);
 }
 
 int moth_default_threads(void)

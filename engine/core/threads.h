@@ -16,6 +16,12 @@ typedef void (*moth_work_fn)(void *arg, int64_t item, int worker);
  * the pool has its threads. A call from inside an item runs serially. */
 moth_status moth_parallel(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg);
 
+enum {
+    MOTH_WORK_ALONE = 1, /* on the calling thread only: too little to wake another for */
+    MOTH_WORK_TO_END = 2 /* in spite of the interrupt flag: what must not be left half done */
+};
+moth_status moth_parallel_with(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg, unsigned flags);
+
 /* Threads to use by default: MOTH_NUM_THREADS, else the processors this process may run on. */
 int moth_default_threads(void);
 
