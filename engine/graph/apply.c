@@ -10,10 +10,11 @@ typedef struct application {
     moth_attrs attrs;
     int n_in, n_out;
     moth_tensor *const *in;
-    moth_meta *out_meta;      /* n_out */
-    moth_tensor **out;        /* n_out, filled as they come */
+    moth_meta *out_meta;    /* n_out */
+    moth_tensor **out;      /* n_out, filled as they come */
+    moth_tensor *viewed[1]; /* what a view is really taken of: a copy where the input's strides do not allow it */
     bool symbolic;
-    bool wants_grad;          /* an input asks for a gradient and the op has one */
+    bool wants_grad; /* an input asks for a gradient and the op has one */
 } application;
 
 enum { STACK_INPUTS = 16, MAX_OUTPUTS = 8 };
@@ -56,16 +57,23 @@ static moth_status infer_outputs(application *a)
     for (int i = 0; i < a->n_in; i++) {
         metas[i] = a->in[i] ? &a->in[i]->meta : &absent;
     }
-    moth_infer q = { .ctx = a->ctx, .op = a->op, .attrs = &a->attrs, .n_in = a->n_in, .in = metas,
-                     .out = a->out_meta, .n_out = a->op->n_out };
+    moth_infer q = { .ctx = a->ctx,
+                     .op = a->op,
+                     .attrs = &a->attrs,
+                     .n_in = a->n_in,
+                     .in = metas,
+                     .out = a->out_meta,
+                     .n_out = a->op->n_out };
     moth_status status = a->op->infer(&q);
     if (metas != stack) {
         moth_free(metas);
     }
     MOTH_TRY(status);
     for (int k = 0; k < a->op->n_out; k++) {
-        if (a->out_meta[k].shape[0] < 0 && a->out_meta[k].rank == 0) {
-            return moth_infer_exact(&q);
+        for (int d = 1; d < a->out_meta[k].rank; d++) {
+            if (a->out_meta[k].shape[d] < 0) { /* rows of the run stand in the first dim only */
+                return moth_infer_exact(&q);
+            }
         }
         moth_meta_set_contiguous(&a->out_meta[k]);
     }
@@ -176,16 +184,16 @@ static moth_status run_kernel(application *a, moth_arg *in, moth_tensor **copies
         MOTH_TRY(kernel_input(a, i, &in[i], &copies[i]));
     }
     for (int k = 0; k < a->n_out; k++) {
-        MOTH_TRY(moth_tensor_new(a->ctx, a->out_meta[k].dtype, a->out_meta[k].rank, a->out_meta[k].shape,
-                                 &a->out[k]));
+        MOTH_TRY(moth_tensor_new(a->ctx, a->out_meta[k].dtype, a->out_meta[k].rank, a->out_meta[k].shape, &a->out[k]));
         moth_arg_of(&out[k], a->out[k]);
     }
     moth_run run = { .seed = a->ctx->seed, .step = a->ctx->eager_step };
     if (a->op->flags & MOTH_OP_RANDOM) {
         a->ctx->eager_step++;
     }
-    moth_call call = { .op = a->op, .attrs = &a->attrs, .n_in = a->n_in, .n_out = a->n_out, .in = in, .out = out,
-                       .run = &run };
+    moth_call call = {
+        .op = a->op, .attrs = &a->attrs, .n_in = a->n_in, .n_out = a->n_out, .in = in, .out = out, .run = &run
+    };
     MOTH_TRY(moth_call_run(a->ctx, &call));
     for (int i = 0; i < a->n_in; i++) {
         if (moth_op_bit(a->op->mutates, i) && a->in[i]) {
@@ -203,8 +211,8 @@ static moth_status apply_eager(application *a)
     }
     moth_arg *in = moth_malloc(((size_t)a->n_in + 1) * sizeof *in);
     moth_tensor **copies = moth_calloc(((size_t)a->n_in + 1) * sizeof(moth_tensor *));
-    moth_status status = in && copies ? run_kernel(a, in, copies)
-                                      : moth_fail_memory(a->ctx, a->n_in * (int64_t)sizeof *in);
+    moth_status status =
+        in && copies ? run_kernel(a, in, copies) : moth_fail_memory(a->ctx, a->n_in * (int64_t)sizeof *in);
     for (int i = 0; copies && i < a->n_in; i++) {
         moth_tensor_release(copies[i]);
     }
@@ -229,7 +237,8 @@ static moth_status make_view(application *a)
         a->op->view(&a->attrs, &x->meta, &meta);
     }
     a->out_meta[0] = meta;
-    a->in = &x;
+    a->viewed[0] = x;
+    a->in = a->viewed;
     moth_node *node = NULL;
     moth_status status = MOTH_OK;
     if (a->symbolic) {
@@ -264,8 +273,9 @@ moth_status moth_apply(moth_ctx *ctx, const moth_op *op, const moth_attrs *attrs
     moth_meta metas[MAX_OUTPUTS];
     moth_tensor *results[MAX_OUTPUTS] = { 0 };
     memset(metas, 0, sizeof metas);
-    application a = { .ctx = ctx, .op = op, .n_in = n_in, .n_out = op->n_out, .in = in, .out_meta = metas,
-                      .out = results };
+    application a = {
+        .ctx = ctx, .op = op, .n_in = n_in, .n_out = op->n_out, .in = in, .out_meta = metas, .out = results
+    };
     if (attrs) {
         a.attrs = *attrs;
     }

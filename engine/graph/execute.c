@@ -33,14 +33,16 @@ void moth_arg_of(moth_arg *arg, const moth_tensor *t)
     memcpy(arg->stride, t->meta.stride, sizeof arg->stride);
 }
 
+typedef struct job_lane {
+    moth_worker worker;
+    int64_t fault_item; /* -1: none */
+} job_lane;
+
 typedef struct job {
     moth_call *call;
-    int phase;       /* of a phased kernel */
+    int phase; /* of a phased kernel */
     int64_t rows, slice;
-    struct {
-        moth_worker worker;
-        int64_t fault_item; /* -1: none */
-    } lane[MOTH_MAX_THREADS];
+    job_lane *lane; /* one for each thread */
 } job;
 
 static void run_item(void *arg, int64_t item, int worker)
@@ -48,6 +50,9 @@ static void run_item(void *arg, int64_t item, int worker)
     job *j = arg;
     const moth_op *op = j->call->op;
     bool good;
+    if (j->lane[worker].fault_item >= 0) {
+        return; /* items come in rising order: a later fault would only overwrite the text of the first */
+    }
     if (op->rows) {
         int64_t r0 = item * j->slice;
         int64_t r1 = r0 + j->slice < j->rows ? r0 + j->slice : j->rows;
@@ -55,7 +60,7 @@ static void run_item(void *arg, int64_t item, int worker)
     } else {
         good = op->piece(j->call, j->phase, item, &j->lane[worker].worker);
     }
-    if (!good && j->lane[worker].fault_item < 0) {
+    if (!good) {
         j->lane[worker].fault_item = item;
     }
 }
@@ -99,9 +104,8 @@ static size_t rounded(size_t bytes)
 moth_status moth_call_run(moth_ctx *ctx, moth_call *call)
 {
     const moth_op *op = call->op;
-    job j;
-    j.call = call;
-    j.phase = 0;
+    job_lane lanes[MOTH_MAX_THREADS];
+    job j = { .call = call, .lane = lanes };
     size_t shared = op->shared_scratch ? rounded(op->shared_scratch(call)) : 0;
     size_t lane = op->worker_scratch ? rounded(op->worker_scratch(call)) : 0;
     char *scratch = NULL;

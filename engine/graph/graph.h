@@ -8,20 +8,20 @@
 /* One recorded application. Shared by its outputs and by the nodes that use them; owns its inputs. */
 typedef struct moth_node {
     int64_t references;
-    const moth_op *op;        /* NULL: a placeholder */
+    const moth_op *op; /* NULL: a placeholder */
     moth_attrs attrs;
-    uint64_t serial;          /* grows with every node of the process: a topological order */
+    uint64_t serial; /* grows with every node of the process: a topological order */
     int n_in, n_out;
-    moth_tensor **in;         /* owned handles of the node's own (leaves: the leaf itself); NULL for an absent input;
-                                 without storage where the gradient does not need the data */
-    uint64_t *version;        /* of each saved input's storage when it was recorded */
-    moth_meta *out_meta;      /* n_out */
-    moth_tensor **saved_out;  /* n_out; eager: outputs that the gradient needs, without history (no cycle); or NULL */
+    moth_tensor **in;        /* owned handles of the node's own (leaves: the leaf itself); NULL for an absent input;
+                                without storage where the gradient does not need the data */
+    uint64_t *version;       /* of each saved input's storage when it was recorded */
+    moth_meta *out_meta;     /* n_out */
+    moth_tensor **saved_out; /* n_out; eager: outputs that the gradient needs, without history (no cycle); or NULL */
     uint64_t *out_version;
     bool symbolic;
     struct moth_callback *owner; /* what an op that was made at run time stands on; released with the node */
     struct moth_node *doomed_next; /* while being freed */
-    bool released;            /* backward ran and let go of what was saved */
+    bool released;                 /* backward ran and let go of what was saved */
 } moth_node;
 
 void moth_node_retain(moth_node *node);
@@ -49,7 +49,7 @@ moth_status moth_node_output(moth_ctx *ctx, moth_node *node, int k, moth_tensor 
 /* A new handle on the same storage and history as t. */
 moth_status moth_tensor_alias(moth_ctx *ctx, const moth_tensor *t, moth_tensor **out);
 
-/* The value that a tensor is a view of: walks back through recorded view nodes. */
+/* The value that a symbolic tensor is a view of: walks back through recorded view nodes, up to a concrete tensor. */
 const moth_tensor *moth_view_root(const moth_tensor *t);
 
 /* A scope owns what is emitted into it. close keeps `results` alive by giving the caller a reference to each and

@@ -114,7 +114,7 @@ moth_status moth_node_output(moth_ctx *ctx, moth_node *node, int k, moth_tensor 
 
 const moth_tensor *moth_view_root(const moth_tensor *t)
 {
-    while (t->node && t->node->op && (t->node->op->flags & MOTH_OP_VIEW)) {
+    while (!t->storage && t->node && t->node->op && (t->node->op->flags & MOTH_OP_VIEW)) {
         t = t->node->in[0];
     }
     return t;

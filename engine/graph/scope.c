@@ -40,8 +40,8 @@ moth_tensor *moth_scope_own(moth_scope *scope, moth_tensor *t)
     return t;
 }
 
-static bool scope_emit(moth_scope *scope, const moth_op *op, const moth_attrs *attrs, int n_in,
-                       moth_tensor *const *in, moth_tensor **out)
+static bool scope_emit(moth_scope *scope, const moth_op *op, const moth_attrs *attrs, int n_in, moth_tensor *const *in,
+                       moth_tensor **out)
 {
     if (scope->status != MOTH_OK) {
         return false;
