@@ -1,14 +1,20 @@
-/* From a recorded graph to steps: every node that is needed, oldest first, views folded into operands. */
+/* From a recorded graph to steps: every node that is needed, oldest first, views folded into operands, copies put in
+ * where a kernel takes no strides. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan/internal.h"
 
-/* Nodes met so far: an open hash table from node to step index (-1: a view or placeholder). */
+/* Nodes met so far: an open hash table. */
+typedef struct visit {
+    moth_node *node;
+    int step;          /* -1: a view or placeholder */
+    bool effect_only;  /* needed by effects alone */
+    moth_tensor *copy; /* of a view: its contiguous copy, if some kernel needed it; kept by the plan */
+} visit;
+
 typedef struct visit_table {
-    moth_node **node;
-    int *step;
-    bool *effect_only;
+    visit *at;
     int64_t count, capacity;
 } visit_table;
 
@@ -22,37 +28,48 @@ typedef struct collector {
     int64_t n_order, cap_order;
 } collector;
 
-static int64_t find_slot(const visit_table *t, const moth_node *node)
+static visit *find_visit(const visit_table *t, const moth_node *node)
 {
     uint64_t mask = (uint64_t)t->capacity - 1;
     uint64_t at = ((uint64_t)(uintptr_t)node * 0x9E3779B97F4A7C15u >> 17) & mask;
-    while (t->node[at] && t->node[at] != node) {
+    while (t->at[at].node && t->at[at].node != node) {
         at = (at + 1) & mask;
     }
-    return (int64_t)at;
+    return &t->at[at];
 }
 
 static moth_status table_grow(collector *c)
 {
     visit_table old = c->seen;
     int64_t capacity = old.capacity ? 2 * old.capacity : 256;
-    c->seen.node = moth_calloc((size_t)capacity * sizeof(moth_node *));
-    c->seen.step = moth_calloc((size_t)capacity * sizeof(int));
-    c->seen.effect_only = moth_calloc((size_t)capacity * sizeof(bool));
+    visit *bigger = moth_calloc((size_t)capacity * sizeof *bigger);
+    if (!bigger) {
+        return moth_fail_memory(c->ctx, capacity * (int64_t)sizeof *bigger);
+    }
+    c->seen.at = bigger;
     c->seen.capacity = capacity;
-    bool good = c->seen.node && c->seen.step && c->seen.effect_only;
-    for (int64_t i = 0; good && i < old.capacity; i++) {
-        if (old.node[i]) {
-            int64_t at = find_slot(&c->seen, old.node[i]);
-            c->seen.node[at] = old.node[i];
-            c->seen.step[at] = old.step[i];
-            c->seen.effect_only[at] = old.effect_only[i];
+    for (int64_t i = 0; i < old.capacity; i++) {
+        if (old.at[i].node) {
+            *find_visit(&c->seen, old.at[i].node) = old.at[i];
         }
     }
-    moth_free(old.node);
-    moth_free(old.step);
-    moth_free(old.effect_only);
-    return good ? MOTH_OK : moth_fail_memory(c->ctx, capacity * 16);
+    moth_free(old.at);
+    return MOTH_OK;
+}
+
+/* The entry of a node; a new one has step -1. */
+static moth_status enter(collector *c, moth_node *node, visit **out, bool *fresh)
+{
+    if (2 * (c->seen.count + 1) > c->seen.capacity) {
+        MOTH_TRY(table_grow(c));
+    }
+    *out = find_visit(&c->seen, node);
+    *fresh = !(*out)->node;
+    if (*fresh) {
+        **out = (visit){ .node = node, .step = -1 };
+        c->seen.count++;
+    }
+    return MOTH_OK;
 }
 
 static moth_status push(moth_ctx *ctx, moth_node ***list, int64_t *count, int64_t *capacity, moth_node *node)
@@ -70,6 +87,12 @@ static moth_status push(moth_ctx *ctx, moth_node ***list, int64_t *count, int64_
     return MOTH_OK;
 }
 
+/* What computed a tensor in this trace; a concrete tensor is a leaf, whatever it came from. */
+static moth_node *history(const moth_tensor *t)
+{
+    return t && moth_tensor_is_symbolic(t) ? t->node : NULL;
+}
+
 /* Puts all that `root` needs on c->order. What outputs and checks need is walked first, so a node found only in the
  * second round serves effects alone. */
 static moth_status walk(collector *c, moth_node *root, bool effect_only)
@@ -80,22 +103,18 @@ static moth_status walk(collector *c, moth_node *root, bool effect_only)
     MOTH_TRY(push(c->ctx, &c->stack, &c->n_stack, &c->cap_stack, root));
     while (c->n_stack > 0) {
         moth_node *node = c->stack[--c->n_stack];
-        if (2 * (c->seen.count + 1) > c->seen.capacity) {
-            MOTH_TRY(table_grow(c));
-        }
-        int64_t at = find_slot(&c->seen, node);
-        if (c->seen.node[at]) {
+        visit *at;
+        bool fresh;
+        MOTH_TRY(enter(c, node, &at, &fresh));
+        if (!fresh) {
             continue;
         }
-        c->seen.node[at] = node;
-        c->seen.step[at] = -1;
-        c->seen.effect_only[at] = effect_only;
-        c->seen.count++;
+        at->effect_only = effect_only;
         if (node->op && !(node->op->flags & MOTH_OP_VIEW)) {
             MOTH_TRY(push(c->ctx, &c->order, &c->n_order, &c->cap_order, node));
         }
         for (int i = 0; i < node->n_in; i++) {
-            if (node->in[i] && node->in[i]->node) {
+            if (history(node->in[i])) {
                 MOTH_TRY(push(c->ctx, &c->stack, &c->n_stack, &c->cap_stack, node->in[i]->node));
             }
         }
@@ -161,12 +180,11 @@ static moth_status make_operand(collector *c, moth_tensor *t, operand *out)
         return moth_fail(c->ctx, MOTH_ERR_STATE, "plan: a symbolic tensor without history");
     }
     out->kind = SOURCE_ARENA;
-    int made_by = c->seen.step[find_slot(&c->seen, root->node)];
-    out->value = c->plan->steps[made_by].out[root->node_output];
+    out->value = c->plan->steps[find_visit(&c->seen, root->node)->step].out[root->node_output];
     return MOTH_OK;
 }
 
-static moth_status add_value(collector *c, int made_by, int output, const moth_meta *meta, int *out)
+static moth_status add_value(collector *c, int made_by, const moth_meta *meta, int *out)
 {
     moth_plan *plan = c->plan;
     if (plan->n_values == plan->cap_values) {
@@ -178,7 +196,7 @@ static moth_status add_value(collector *c, int made_by, int output, const moth_m
         plan->values = bigger;
         plan->cap_values = capacity;
     }
-    plan->values[plan->n_values] = (value){ .step = made_by, .output = output, .meta = *meta, .alias = -1 };
+    plan->values[plan->n_values] = (value){ .step = made_by, .meta = *meta, .alias = -1 };
     *out = plan->n_values++;
     return MOTH_OK;
 }
@@ -216,28 +234,69 @@ static moth_status new_step(collector *c, moth_node *node, int *index)
 
 static moth_status add_step(collector *c, moth_node *node, bool effect_only);
 
-/* Where a kernel takes no strides and the operand is a strided view, a copy is put in front. */
-static moth_status straighten(collector *c, moth_tensor *t, bool effect_only, operand *out)
+static bool of_leaf(const moth_tensor *t)
 {
-    moth_tensor *copy;
-    MOTH_TRY(moth_apply1(c->ctx, MOTH_OP_contiguous, NULL, 1, &t, &copy));
-    moth_status status = keep(c, copy);
-    moth_node *node = copy->node;
-    if (status == MOTH_OK && 2 * (c->seen.count + 1) > c->seen.capacity) {
-        status = table_grow(c);
+    return !moth_tensor_is_symbolic(moth_view_root(t));
+}
+
+/* The step that copies view t into contiguous memory for a step that serves `user`. */
+static moth_status add_copy(collector *c, moth_tensor *t, const moth_node *user, bool effect_only, moth_tensor **out)
+{
+    visit *at;
+    bool fresh;
+    MOTH_TRY(moth_apply1(c->ctx, MOTH_OP_contiguous, NULL, 1, &t, out));
+    moth_status status = keep(c, *out);
+    moth_tensor_release(*out); /* kept by the plan from here on */
+    MOTH_TRY(status);
+    MOTH_TRY(enter(c, (*out)->node, &at, &fresh));
+    MOTH_TRY(add_step(c, (*out)->node, effect_only));
+    step *made = &c->plan->steps[find_visit(&c->seen, (*out)->node)->step];
+    made->in_order = user && user->op->mutates && of_leaf(t); /* an effect sees what earlier effects left */
+    return MOTH_OK;
+}
+
+/* Where a kernel takes no strides and the operand is a strided view, a copy is put in front; one serves all. */
+static moth_status straighten(collector *c, moth_tensor *t, const moth_node *user, bool effect_only, operand *out)
+{
+    moth_node *view = user && user->op->mutates && of_leaf(t) ? NULL : history(t);
+    moth_tensor *copy = view ? find_visit(&c->seen, view)->copy : NULL;
+    if (copy) {
+        step *made = &c->plan->steps[find_visit(&c->seen, copy->node)->step];
+        made->effect_only = made->effect_only && effect_only;
+        return make_operand(c, copy, out);
     }
-    if (status == MOTH_OK) {
-        int64_t at = find_slot(&c->seen, node);
-        c->seen.node[at] = node;
-        c->seen.effect_only[at] = effect_only;
-        c->seen.count++;
-        status = add_step(c, node, effect_only);
+    MOTH_TRY(add_copy(c, t, user, effect_only, &copy));
+    if (view) {
+        find_visit(&c->seen, view)->copy = copy;
     }
-    if (status == MOTH_OK) {
-        status = make_operand(c, copy, out);
+    return make_operand(c, copy, out);
+}
+
+/* A variable that an op changes must be seen as it lies in memory. */
+static moth_status check_changed(collector *c, const moth_node *node, int i)
+{
+    const moth_tensor *t = node->in[i];
+    if (t && (!of_leaf(t) || !moth_meta_contiguous(&t->meta))) {
+        return moth_fail(c->ctx, MOTH_ERR_ARGUMENT, "%s: tensor %d must be a variable in contiguous memory",
+                         node->op->name, i + 1);
     }
-    moth_tensor_release(copy);
-    return status;
+    return MOTH_OK;
+}
+
+static moth_status take_inputs(collector *c, moth_node *node, bool effect_only, operand *in)
+{
+    for (int i = 0; i < node->n_in; i++) {
+        moth_tensor *t = node->in[i];
+        if (moth_op_bit(node->op->mutates, i)) {
+            MOTH_TRY(check_changed(c, node, i));
+        }
+        if (t && !moth_op_bit(node->op->strided_in, i) && !moth_meta_contiguous(&t->meta)) {
+            MOTH_TRY(straighten(c, t, node, effect_only, &in[i]));
+        } else {
+            MOTH_TRY(make_operand(c, t, &in[i]));
+        }
+    }
+    return MOTH_OK;
 }
 
 static moth_status add_step(collector *c, moth_node *node, bool effect_only)
@@ -246,28 +305,20 @@ static moth_status add_step(collector *c, moth_node *node, bool effect_only)
     if (!in) {
         return moth_fail_memory(c->ctx, node->n_in * (int64_t)sizeof *in);
     }
-    moth_status status = MOTH_OK;
-    for (int i = 0; i < node->n_in && status == MOTH_OK; i++) {
-        moth_tensor *t = node->in[i];
-        bool any_strides = moth_op_bit(node->op->strided_in | node->op->mutates, i);
-        if (t && !any_strides && !moth_meta_contiguous(&t->meta)) {
-            status = straighten(c, t, effect_only, &in[i]);
-        } else {
-            status = make_operand(c, t, &in[i]);
-        }
-    }
     int index = 0;
+    moth_status status = take_inputs(c, node, effect_only, in);
     if (status == MOTH_OK) {
         status = new_step(c, node, &index);
     }
     if (status == MOTH_OK) {
-        memcpy(c->plan->steps[index].in, in, (size_t)node->n_in * sizeof *in);
-        c->plan->steps[index].effect = node->op->mutates != 0;
-        c->plan->steps[index].effect_only = effect_only || node->op->mutates != 0;
-        c->seen.step[find_slot(&c->seen, node)] = index;
+        step *s = &c->plan->steps[index];
+        memcpy(s->in, in, (size_t)node->n_in * sizeof *in);
+        s->effect = node->op->mutates != 0;
+        s->effect_only = effect_only || s->effect;
+        find_visit(&c->seen, node)->step = index;
     }
     for (int k = 0; k < node->n_out && status == MOTH_OK; k++) {
-        status = add_value(c, index, k, &node->out_meta[k], &c->plan->steps[index].out[k]);
+        status = add_value(c, index, &node->out_meta[k], &c->plan->steps[index].out[k]);
     }
     moth_free(in);
     return status;
@@ -276,10 +327,10 @@ static moth_status add_step(collector *c, moth_node *node, bool effect_only)
 static moth_status collect_nodes(collector *c, const moth_plan_spec *spec)
 {
     for (int i = 0; i < spec->n_outputs; i++) {
-        MOTH_TRY(walk(c, spec->outputs[i]->node, false));
+        MOTH_TRY(walk(c, history(spec->outputs[i]), false));
     }
     for (int i = 0; i < spec->n_checks; i++) {
-        MOTH_TRY(walk(c, spec->checks[i]->node, false));
+        MOTH_TRY(walk(c, history(spec->checks[i]), false));
     }
     for (int i = 0; i < spec->n_effects; i++) {
         MOTH_TRY(walk(c, spec->effects[i], true));
@@ -288,7 +339,7 @@ static moth_status collect_nodes(collector *c, const moth_plan_spec *spec)
         qsort(c->order, (size_t)c->n_order, sizeof(moth_node *), by_serial);
     }
     for (int64_t i = 0; i < c->n_order; i++) {
-        MOTH_TRY(add_step(c, c->order[i], c->seen.effect_only[find_slot(&c->seen, c->order[i])]));
+        MOTH_TRY(add_step(c, c->order[i], find_visit(&c->seen, c->order[i])->effect_only));
     }
     return MOTH_OK;
 }
@@ -300,7 +351,16 @@ static moth_status collect_results(collector *c, const moth_plan_spec *spec)
         MOTH_TRY(make_operand(c, spec->outputs[i], &plan->outputs[i]));
     }
     for (int i = 0; i < spec->n_checks; i++) {
-        MOTH_TRY(make_operand(c, spec->checks[i], &plan->checks[i]));
+        moth_tensor *t = spec->checks[i];
+        if (t->meta.dtype != MOTH_FLOAT32) {
+            return moth_fail(c->ctx, MOTH_ERR_DTYPE, "plan: %s is %s; only float32 can be checked",
+                             spec->check_names[i], moth_dtype_name(t->meta.dtype));
+        }
+        if (moth_meta_contiguous(&t->meta)) {
+            MOTH_TRY(make_operand(c, t, &plan->checks[i]));
+        } else {
+            MOTH_TRY(straighten(c, t, NULL, false, &plan->checks[i]));
+        }
     }
     return MOTH_OK;
 }
@@ -319,9 +379,7 @@ moth_status plan_collect(moth_ctx *ctx, moth_plan *plan, const moth_plan_spec *s
     }
     moth_trace_end(ctx, &inner);
     moth_graph_clear(&inner);
-    moth_free(c.seen.node);
-    moth_free(c.seen.step);
-    moth_free(c.seen.effect_only);
+    moth_free(c.seen.at);
     moth_free(c.stack);
     moth_free(c.order);
     return status;

@@ -20,7 +20,7 @@ void moth_arena_free(moth_arena *arena);
  * before the effects with MOTH_ERR_NONFINITE. */
 typedef struct moth_plan_spec {
     int n_inputs;
-    moth_tensor *const *inputs;  /* placeholders; dims < 0 are multiples of the rows of a run */
+    moth_tensor *const *inputs; /* placeholders; dims < 0 are multiples of the rows of a run */
     int n_outputs;
     moth_tensor *const *outputs; /* symbolic or concrete results, readable after a run */
     int n_effects;
