@@ -17,6 +17,10 @@ moth_tensor *case_input(moth_ctx *ctx, const moth_case *c, int k, uint64_t seed)
 void case_inputs(moth_ctx *ctx, const moth_case *c, uint64_t seed, moth_tensor **in);
 void release_all(int n, moth_tensor **t);
 
+/* The same case with every size but 1 made larger, sizes that agree staying so. Cases whose attributes name sizes do
+ * not fit any more. */
+moth_case case_enlarged(const moth_case *c);
+
 /* Outputs that callers see. */
 int visible_outputs(const moth_op *op);
 

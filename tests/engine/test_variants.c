@@ -282,28 +282,10 @@ static void check_threads(const moth_op *op, const moth_case *c, int number)
 
 /* ---- cases ---- */
 
-/* The same case with every size but 1 made larger, sizes that agree staying so. Cases whose attributes name sizes do
- * not fit any more and are left out. */
-static moth_case enlarged(const moth_case *c)
-{
-    moth_case large = *c;
-    int rank = 0;
-    for (int k = 0; k < c->n_in; k++) {
-        rank = c->in[k].rank > rank ? c->in[k].rank : rank;
-    }
-    int64_t factor = rank <= 1 ? 997 : (rank == 2 ? 43 : (rank == 3 ? 11 : 3));
-    for (int k = 0; k < c->n_in; k++) {
-        for (int d = 0; d < c->in[k].rank; d++) {
-            large.in[k].shape[d] = c->in[k].shape[d] == 1 ? 1 : c->in[k].shape[d] * factor + 2;
-        }
-    }
-    return large;
-}
-
 static void check_op(moth_ctx *ctx, const moth_op *op)
 {
     for (int k = 0; op->cases && op->cases[k].n_in > 0; k++) {
-        moth_case large = enlarged(&op->cases[k]);
+        moth_case large = case_enlarged(&op->cases[k]);
         compare_variants(op, &op->cases[k], k, true);
         compare_variants(op, &large, k, false);
         check_threads(op, &large, k);
