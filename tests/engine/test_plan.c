@@ -299,17 +299,24 @@ static void test_shared_arena(void)
 
 /* ---- leaves ---- */
 
-/* A captured tensor that was itself computed eagerly, with history, is a leaf, also as a view and behind one. */
-static void test_captured_history(void)
+/* A captured tensor that was itself computed eagerly is a leaf, also as a view and behind one. One with a recorded
+ * gradient is refused: the gradient would end at it. */
+static void test_captured_results(void)
 {
     trace t;
     trace_open(&t);
     t.ctx->trace = NULL;
     moth_tensor *base = floats(t.ctx, SHAPE(2, 3), 1, 1), *square, *turned;
-    base->requires_grad = true;
     CHECK(moth_apply1(t.ctx, MOTH_OP_square, NULL, 1, &base, &square) == MOTH_OK);
     CHECK(moth_apply1(t.ctx, MOTH_OP_transpose, I(0, 1), 1, &square, &turned) == MOTH_OK);
+    moth_tensor *weight = floats(t.ctx, SHAPE(2, 2), 1, 1), *recorded, *none;
+    weight->requires_grad = true;
+    CHECK(moth_apply1(t.ctx, MOTH_OP_square, NULL, 1, &weight, &recorded) == MOTH_OK);
     t.ctx->trace = &t.graph;
+    CHECK(moth_apply1(t.ctx, MOTH_OP_exp, NULL, 1, &recorded, &none) == MOTH_ERR_STATE);
+    CHECK(strstr(moth_error(t.ctx), "comes from outside the traced function") != NULL);
+    moth_tensor_release(recorded);
+    moth_tensor_release(weight);
     moth_tensor *x = trace_input(&t, MOTH_FLOAT32, SHAPE(-1, 2));
     t.out[t.n_out++] = MOTH_DO(&t.scope, matmul, NULL, x, square);
     t.out[t.n_out++] = MOTH_DO(&t.scope, matmul, I(0, 1), x, turned);
@@ -362,7 +369,7 @@ int main(void)
     test_fault();
     test_interrupt();
     test_shared_arena();
-    test_captured_history();
+    test_captured_results();
     test_moved_leaf();
     CHECK(moth_live_blocks() == 0);
     return test_report();
