@@ -189,22 +189,34 @@ moth_tensor *moth_layer_find(const moth_layer *layer, const char *name)
     return NULL;
 }
 
-moth_status moth_layer_initialize(moth_layer *layer, moth_ctx *ctx, uint64_t seed, uint64_t stream)
+void moth_layer_adopt(moth_layer *layer, uint64_t stream)
 {
     layer->stream = stream;
     layer->initialized = true;
-    for (int k = 0; k < layer->n_variables; k++) {
-        moth_variable *v = &layer->variables[k];
-        MOTH_TRY(moth_initialize(ctx, v->initializer, v->tensor, seed, moth_stream(stream, "init", (uint64_t)k)));
-        v->tensor->storage->version++;
-    }
     if (layer->inner) {
-        MOTH_TRY(moth_layer_initialize(layer->inner, ctx, seed, moth_stream(stream, "inner", 0)));
+        moth_layer_adopt(layer->inner, moth_stream(stream, "inner", 0));
     }
     if (layer->inner_back) {
-        MOTH_TRY(moth_layer_initialize(layer->inner_back, ctx, seed, moth_stream(stream, "inner", 1)));
+        moth_layer_adopt(layer->inner_back, moth_stream(stream, "inner", 1));
     }
-    return MOTH_OK;
+}
+
+static moth_status draw_variables(moth_layer *layer, moth_ctx *ctx, uint64_t seed)
+{
+    for (int k = 0; k < layer->n_variables; k++) {
+        moth_variable *v = &layer->variables[k];
+        MOTH_TRY(
+            moth_initialize(ctx, v->initializer, v->tensor, seed, moth_stream(layer->stream, "init", (uint64_t)k)));
+        v->tensor->storage->version++;
+    }
+    MOTH_TRY(layer->inner ? draw_variables(layer->inner, ctx, seed) : MOTH_OK);
+    return layer->inner_back ? draw_variables(layer->inner_back, ctx, seed) : MOTH_OK;
+}
+
+moth_status moth_layer_initialize(moth_layer *layer, moth_ctx *ctx, uint64_t seed, uint64_t stream)
+{
+    moth_layer_adopt(layer, stream);
+    return draw_variables(layer, ctx, seed);
 }
 
 static moth_status visit_variables(moth_layer *layer, const char *prefix, moth_variable_visit visit, void *user)
@@ -343,10 +355,10 @@ void moth_pass_penalize(moth_pass *pass, moth_tensor *penalty)
 }
 
 /* Keras 3 divides a penalty on activations by the rows of the batch. */
-static void penalize_activity(moth_layer *layer, moth_pass *pass, moth_tensor *y)
+void moth_layer_penalize(moth_layer *layer, moth_pass *pass, moth_tensor *y)
 {
     const moth_value *spec = moth_value_get(layer->config, "activity_regularizer");
-    moth_tensor *penalty = moth_value_kind_of(spec) == MOTH_NIL ? NULL : moth_regularize(pass, spec, y);
+    moth_tensor *penalty = moth_value_kind_of(spec) == MOTH_NIL || !y ? NULL : moth_regularize(pass, spec, y);
     if (penalty) {
         moth_tensor *rows = MOTH_DO(pass->scope, size, &(moth_attrs){ .i = { 0 } }, y);
         moth_pass_penalize(pass, MOTH_DO(pass->scope, div, NULL, penalty, rows));
@@ -356,9 +368,7 @@ static void penalize_activity(moth_layer *layer, moth_pass *pass, moth_tensor *y
 moth_status moth_layer_finish(moth_layer *layer, moth_pass *pass, moth_layer_io *io, moth_tensor *y)
 {
     io->out[0] = moth_activate(pass, moth_value_get(layer->config, "activation"), y);
-    if (io->out[0]) {
-        penalize_activity(layer, pass, io->out[0]);
-    }
+    moth_layer_penalize(layer, pass, io->out[0]);
     return pass->scope->status;
 }
 

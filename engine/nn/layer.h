@@ -108,6 +108,9 @@ moth_status moth_layer_build(moth_layer *layer, moth_ctx *ctx, int n_in, const m
 /* Draws the initial values of all variables from (seed, stream); inner layers too. */
 moth_status moth_layer_initialize(moth_layer *layer, moth_ctx *ctx, uint64_t seed, uint64_t stream);
 
+/* Takes a place without drawing: the values come from elsewhere (a file). Inner layers too. */
+void moth_layer_adopt(moth_layer *layer, uint64_t stream);
+
 /* One use: builds and initializes if that has not happened, runs, puts the layer's name in front of failures. */
 moth_status moth_layer_run(moth_layer *layer, moth_pass *pass, moth_layer_io *io);
 
@@ -120,6 +123,9 @@ moth_status moth_layer_each_variable(moth_layer *layer, moth_variable_visit visi
 
 /* activation(x) by the layer's option `activation`, then its activity_regularizer; sets io->out[0]. */
 moth_status moth_layer_finish(moth_layer *layer, moth_pass *pass, moth_layer_io *io, moth_tensor *y);
+
+/* The layer's activity_regularizer on y, divided by the rows of the batch. */
+void moth_layer_penalize(moth_layer *layer, moth_pass *pass, moth_tensor *y);
 
 /* Adds a penalty (0-d) to the loss of the pass. */
 void moth_pass_penalize(moth_pass *pass, moth_tensor *penalty);

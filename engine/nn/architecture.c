@@ -1,0 +1,479 @@
+/* The architecture of a model as a value, and back:
+ *
+ *   { class: "Sequential" | "Model", name, seed, stream, step,
+ *     inputs:  [ { name, dtype, shape } ],
+ *     layers:  [ { class, config, stream } ],                    each layer once
+ *     uses:    [ { layer, from: [ [use, output], … ] } ],        Model only; inputs are the first uses
+ *     outputs: [ { use, output, name } ] }
+ *
+ * 64-bit numbers are written as hexadecimal text: JSON readers elsewhere know doubles only. A file holds no code: a
+ * function is left out where the layer says who it is (Lambda, Custom), and an error anywhere else. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/model.h"
+
+/* ---- writing ---- */
+
+static bool put_hex(moth_value *map, const char *key, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%016" PRIx64, number);
+    return moth_value_set(map, key, moth_value_string(text, strlen(text)));
+}
+
+static bool put_text(moth_value *map, const char *key, const char *text)
+{
+    return moth_value_set(map, key, text ? moth_value_string(text, strlen(text)) : moth_value_nil());
+}
+
+static bool holds_function(const moth_value *v)
+{
+    if (moth_value_kind_of(v) == MOTH_FUNCTION) {
+        return true;
+    }
+    for (int64_t i = 0; i < moth_value_count(v); i++) {
+        if (holds_function(moth_value_kind_of(v) == MOTH_MAP ? moth_value_item(v, i) : moth_value_at(v, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The options without functions; where one would be missing afterwards, an error. */
+static moth_status plain_config(moth_ctx *ctx, const moth_layer *layer, moth_value **out)
+{
+    const char *type = layer->type->entry.name;
+    bool says_who = strcmp(type, "Lambda") == 0 || strcmp(type, "Custom") == 0;
+    moth_value *config = moth_value_clone(layer->config);
+    for (int64_t i = moth_value_count(layer->config) - 1; config && i >= 0; i--) {
+        const char *key = moth_value_key(layer->config, i);
+        if (!holds_function(moth_value_item(layer->config, i))) {
+            continue;
+        }
+        if (!says_who) {
+            moth_value_free(config);
+            return moth_fail(ctx, MOTH_ERR_UNSUPPORTED, "%s: option '%s' is a function, which a file cannot hold",
+                             moth_layer_name(layer), key);
+        }
+        moth_value_remove(config, key);
+    }
+    if (!config || !put_text(config, "name", layer->name) ||
+        !moth_value_set(config, "trainable", moth_value_bool(layer->trainable))) {
+        moth_value_free(config);
+        return moth_fail_memory(ctx, 64);
+    }
+    if (strcmp(type, "Lambda") == 0 && !moth_config_has(layer->config, "name")) {
+        moth_value_free(config);
+        return moth_fail(ctx, MOTH_ERR_UNSUPPORTED, "%s: a Lambda is saved only with a name of its own",
+                         moth_layer_name(layer));
+    }
+    *out = config;
+    return MOTH_OK;
+}
+
+static moth_status write_layers(const moth_model *model, moth_value *list)
+{
+    for (int i = 0; i < model->n_layers; i++) {
+        const moth_layer *layer = model->layers[i];
+        moth_value *config = NULL, *entry = moth_value_map();
+        moth_status status = plain_config(model->ctx, layer, &config);
+        if (status != MOTH_OK) {
+            moth_value_free(entry);
+            return status;
+        }
+        bool kept = put_text(entry, "class", layer->type->entry.name);
+        kept = moth_value_set(entry, "config", config) && kept;
+        kept = kept && put_hex(entry, "stream", layer->stream);
+        if (!moth_value_append(list, entry) || !kept) {
+            return moth_fail_memory(model->ctx, 64);
+        }
+    }
+    return MOTH_OK;
+}
+
+static const char *dtype_name(moth_dtype dtype)
+{
+    return dtype == MOTH_FLOAT32 ? "float32" : dtype == MOTH_INT32 ? "int32" : "uint8";
+}
+
+static moth_value *shape_value(const moth_meta *m)
+{
+    moth_value *list = moth_value_list();
+    for (int d = 1; d < m->rank; d++) {
+        if (!moth_value_append(list, moth_value_int(m->shape[d]))) {
+            moth_value_free(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static bool write_inputs(const moth_model *model, moth_value *list)
+{
+    bool kept = true;
+    for (int k = 0; k < model->n_inputs && kept; k++) {
+        const moth_meta *m = moth_symbol_meta(model->inputs[k]);
+        moth_value *entry = moth_value_map();
+        kept = put_text(entry, "name", model->inputs[k]->use->input_name) &&
+               put_text(entry, "dtype", dtype_name(m->dtype)) && moth_value_set(entry, "shape", shape_value(m));
+        kept = moth_value_append(list, entry) && kept;
+    }
+    return kept;
+}
+
+/* Number of a use: inputs in their own order, then the others as they come. */
+static int64_t use_number(const moth_model *model, const moth_use *use)
+{
+    int64_t n = model->n_inputs;
+    for (int k = 0; k < model->n_inputs; k++) {
+        if (model->inputs[k]->use == use) {
+            return k;
+        }
+    }
+    for (int i = 0; i < model->n_uses && model->uses[i] != use; i++) {
+        n += model->uses[i]->layer != NULL;
+    }
+    return n;
+}
+
+static moth_value *end_value(const moth_model *model, const moth_symbol *s)
+{
+    moth_value *pair = moth_value_list();
+    bool kept = moth_value_append(pair, moth_value_int(use_number(model, s->use))) &&
+                moth_value_append(pair, moth_value_int(s->output));
+    if (!kept) {
+        moth_value_free(pair);
+        return NULL;
+    }
+    return pair;
+}
+
+static int64_t layer_number(const moth_model *model, const moth_layer *layer)
+{
+    int64_t i = 0;
+    while (i < model->n_layers && model->layers[i] != layer) {
+        i++;
+    }
+    return i;
+}
+
+static bool write_uses(const moth_model *model, moth_value *list)
+{
+    bool kept = true;
+    for (int n = 0; n < model->n_uses && kept; n++) {
+        const moth_use *use = model->uses[n];
+        if (!use->layer) {
+            continue;
+        }
+        moth_value *entry = moth_value_map(), *from = moth_value_list();
+        for (int i = 0; i < use->n_in && kept; i++) {
+            kept = moth_value_append(from, end_value(model, use->in[i]));
+        }
+        kept = moth_value_set(entry, "layer", moth_value_int(layer_number(model, use->layer))) && kept;
+        kept = moth_value_set(entry, "from", from) && kept;
+        kept = moth_value_append(list, entry) && kept;
+    }
+    return kept;
+}
+
+static bool write_outputs(const moth_model *model, moth_value *list)
+{
+    bool kept = true;
+    for (int k = 0; k < model->n_outputs && kept; k++) {
+        moth_value *entry = moth_value_map();
+        kept = moth_value_set(entry, "use", moth_value_int(use_number(model, model->outputs[k]->use))) &&
+               moth_value_set(entry, "output", moth_value_int(model->outputs[k]->output)) &&
+               put_text(entry, "name", model->output_names[k]);
+        kept = moth_value_append(list, entry) && kept;
+    }
+    return kept;
+}
+
+static bool write_head(const moth_model *model, moth_value *map)
+{
+    return put_text(map, "class", model->sequential ? "Sequential" : "Model") && put_text(map, "name", model->name) &&
+           put_hex(map, "seed", model->seed) && put_hex(map, "stream", model->stream) &&
+           put_hex(map, "step", model->step);
+}
+
+moth_status moth_model_to_value(moth_model *model, moth_value **out)
+{
+    moth_value *map = moth_value_map(), *inputs = moth_value_list(), *layers = moth_value_list();
+    moth_value *uses = moth_value_list(), *outputs = moth_value_list();
+    bool kept = write_head(model, map) && write_inputs(model, inputs) && write_outputs(model, outputs) &&
+                (model->sequential || write_uses(model, uses));
+    moth_status status = write_layers(model, layers);
+    kept = moth_value_set(map, "inputs", inputs) && kept;
+    kept = moth_value_set(map, "layers", layers) && kept;
+    kept = moth_value_set(map, "uses", uses) && kept;
+    kept = moth_value_set(map, "outputs", outputs) && kept;
+    if (status != MOTH_OK || !kept) {
+        moth_value_free(map);
+        return status != MOTH_OK ? status : moth_fail_memory(model->ctx, 64);
+    }
+    *out = map;
+    return MOTH_OK;
+}
+
+/* ---- reading ---- */
+
+/* What is being put together; owned by reader_close. */
+typedef struct reader {
+    moth_ctx *ctx;
+    const moth_value *value;
+    moth_layer_maker make;
+    void *user;
+    bool fresh; /* new weights: the file's seed and places do not count */
+    int n_layers, n_symbols, n_inputs;
+    moth_layer **layers;
+    moth_symbol **symbols; /* MOTH_MAX_LAYER_OUTPUTS for each use */
+} reader;
+
+static moth_status fail_format(const reader *r, const char *path, const char *expected)
+{
+    return moth_fail(r->ctx, MOTH_ERR_FORMAT, "model: %s: expected %s", path, expected);
+}
+
+static bool get_hex(const moth_value *map, const char *key, uint64_t *out)
+{
+    const char *text = moth_config_string(map, key);
+    char *end;
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16) {
+        return false;
+    }
+    *out = strtoull(text, &end, 16);
+    return true;
+}
+
+static bool get_index(const moth_value *v, int64_t limit, int64_t *out)
+{
+    *out = moth_value_as_int(v);
+    return moth_value_kind_of(v) == MOTH_INT && *out >= 0 && *out < limit;
+}
+
+static moth_status read_layer(reader *r, const moth_value *entry, int64_t i)
+{
+    char path[64];
+    snprintf(path, sizeof path, "layers[%lld]", (long long)i);
+    const moth_value *type = moth_value_get(entry, "class"), *config = moth_value_get(entry, "config");
+    uint64_t stream = 0;
+    if (moth_value_kind_of(type) != MOTH_STRING || moth_value_kind_of(config) != MOTH_MAP ||
+        !get_hex(entry, "stream", &stream)) {
+        return fail_format(r, path, "class, config and stream");
+    }
+    moth_layer *layer = NULL;
+    moth_status status = r->make ? r->make(r->user, r->ctx, moth_value_as_string(type), config, &layer) : MOTH_OK;
+    if (status == MOTH_OK && !layer) {
+        status = moth_layer_new(r->ctx, moth_value_as_string(type), config, &layer);
+    }
+    if (status != MOTH_OK) {
+        return status == MOTH_ERR_CALLBACK ? status : moth_fail_prefix(r->ctx, "model: %s", path);
+    }
+    if (!r->fresh) { /* values come from elsewhere: nothing is drawn */
+        moth_layer_adopt(layer, stream);
+    }
+    r->layers[r->n_layers++] = layer;
+    return MOTH_OK;
+}
+
+static moth_status read_layers(reader *r)
+{
+    const moth_value *list = moth_value_get(r->value, "layers");
+    if (moth_value_kind_of(list) != MOTH_LIST || moth_value_count(list) > 100000) {
+        return fail_format(r, "layers", "a list");
+    }
+    r->layers = moth_calloc(((size_t)moth_value_count(list) + 1) * sizeof(moth_layer *));
+    if (!r->layers) {
+        return moth_fail_memory(r->ctx, moth_value_count(list) * 8);
+    }
+    for (int64_t i = 0; i < moth_value_count(list); i++) {
+        MOTH_TRY(read_layer(r, moth_value_at(list, i), i));
+    }
+    return MOTH_OK;
+}
+
+static moth_status read_input(reader *r, const moth_value *entry, moth_symbol **out)
+{
+    int64_t shape[MOTH_MAX_RANK];
+    const moth_value *list = moth_value_get(entry, "shape"), *name = moth_value_get(entry, "name");
+    const char *dtype = moth_config_string(entry, "dtype");
+    int64_t rank = moth_value_count(list);
+    if (moth_value_kind_of(list) != MOTH_LIST || rank >= MOTH_MAX_RANK) {
+        return fail_format(r, "inputs", "a shape of up to 7 dimensions");
+    }
+    for (int64_t d = 0; d < rank; d++) {
+        if (!get_index(moth_value_at(list, d), MOTH_MAX_ELEMENTS, &shape[d])) {
+            return fail_format(r, "inputs", "sizes from 0");
+        }
+    }
+    for (int k = MOTH_FLOAT32; k <= MOTH_UINT8; k++) {
+        if (strcmp(dtype, dtype_name((moth_dtype)k)) == 0) {
+            const char *given = moth_value_kind_of(name) == MOTH_STRING ? moth_value_as_string(name) : NULL;
+            return moth_symbol_input(r->ctx, given, (moth_dtype)k, (int)rank, shape, out);
+        }
+    }
+    return fail_format(r, "inputs", "dtype float32, int32 or uint8");
+}
+
+static moth_status read_end(reader *r, const moth_value *use, const moth_value *output, const char *path,
+                            moth_symbol **out)
+{
+    int64_t n, k;
+    if (!get_index(use, r->n_symbols, &n) || !get_index(output, MOTH_MAX_LAYER_OUTPUTS, &k) ||
+        !r->symbols[n * MOTH_MAX_LAYER_OUTPUTS + k]) {
+        return fail_format(r, path, "a use that stands before it");
+    }
+    *out = r->symbols[n * MOTH_MAX_LAYER_OUTPUTS + k];
+    return MOTH_OK;
+}
+
+enum { MAX_INPUTS = 32 };
+
+static moth_status read_use(reader *r, const moth_value *entry, int64_t i)
+{
+    char path[64];
+    moth_symbol *in[MAX_INPUTS];
+    const moth_value *from = moth_value_get(entry, "from");
+    int64_t layer, n_in = moth_value_count(from);
+    int n_out = 0;
+    snprintf(path, sizeof path, "uses[%lld]", (long long)i);
+    if (!get_index(moth_value_get(entry, "layer"), r->n_layers, &layer) || n_in < 1 || n_in > MAX_INPUTS) {
+        return fail_format(r, path, "layer and from");
+    }
+    for (int64_t k = 0; k < n_in; k++) {
+        const moth_value *pair = moth_value_at(from, k);
+        MOTH_TRY(read_end(r, moth_value_at(pair, 0), moth_value_at(pair, 1), path, &in[k]));
+    }
+    MOTH_TRY(moth_symbol_apply(r->ctx, r->layers[layer], (int)n_in, in,
+                               r->symbols + (int64_t)r->n_symbols * MOTH_MAX_LAYER_OUTPUTS, &n_out));
+    r->n_symbols++;
+    return MOTH_OK;
+}
+
+static moth_status read_graph(reader *r)
+{
+    const moth_value *inputs = moth_value_get(r->value, "inputs"), *uses = moth_value_get(r->value, "uses");
+    int64_t n = moth_value_count(inputs) + moth_value_count(uses);
+    if (moth_value_kind_of(inputs) != MOTH_LIST || moth_value_kind_of(uses) != MOTH_LIST || n > 100000) {
+        return fail_format(r, "inputs and uses", "lists");
+    }
+    r->symbols = moth_calloc(((size_t)n + 1) * MOTH_MAX_LAYER_OUTPUTS * sizeof(moth_symbol *));
+    if (!r->symbols) {
+        return moth_fail_memory(r->ctx, n * 64);
+    }
+    for (; r->n_symbols < moth_value_count(inputs); r->n_symbols++) {
+        MOTH_TRY(read_input(r, moth_value_at(inputs, r->n_symbols),
+                            &r->symbols[(int64_t)r->n_symbols * MOTH_MAX_LAYER_OUTPUTS]));
+    }
+    r->n_inputs = r->n_symbols;
+    for (int64_t i = 0; i < moth_value_count(uses); i++) {
+        MOTH_TRY(read_use(r, moth_value_at(uses, i), i));
+    }
+    return MOTH_OK;
+}
+
+static moth_status make_functional(reader *r, const char *name, moth_model **out)
+{
+    moth_symbol *inputs[MAX_INPUTS], *outputs[MAX_INPUTS];
+    const char *names[MAX_INPUTS];
+    const moth_value *list = moth_value_get(r->value, "outputs");
+    int64_t n = moth_value_count(list);
+    MOTH_TRY(read_graph(r));
+    if (r->n_inputs > MAX_INPUTS || n < 1 || n > MAX_INPUTS) {
+        return fail_format(r, "outputs", "1 to 32 of them");
+    }
+    for (int k = 0; k < r->n_inputs; k++) {
+        inputs[k] = r->symbols[(int64_t)k * MOTH_MAX_LAYER_OUTPUTS];
+    }
+    for (int64_t k = 0; k < n; k++) {
+        const moth_value *entry = moth_value_at(list, k);
+        const moth_value *given = moth_value_get(entry, "name");
+        MOTH_TRY(read_end(r, moth_value_get(entry, "use"), moth_value_get(entry, "output"), "outputs", &outputs[k]));
+        names[k] = moth_value_kind_of(given) == MOTH_STRING ? moth_value_as_string(given) : NULL;
+    }
+    return moth_model_functional(r->ctx, name, r->n_inputs, inputs, (int)n, outputs, names, out);
+}
+
+static moth_status make_sequential(reader *r, const char *name, moth_model **out)
+{
+    const moth_value *inputs = moth_value_get(r->value, "inputs");
+    MOTH_TRY(moth_model_sequential(r->ctx, name, out));
+    moth_symbol *input = NULL;
+    moth_status status = MOTH_OK;
+    if (moth_value_count(inputs) > 0) {
+        status = read_input(r, moth_value_at(inputs, 0), &input);
+    }
+    for (int i = 0; i < r->n_layers && status == MOTH_OK; i++) {
+        status = moth_model_add(*out, r->layers[i]);
+    }
+    if (status == MOTH_OK && input) {
+        const moth_meta *m = moth_symbol_meta(input);
+        status = moth_model_build(*out, m->dtype, m->rank - 1, m->shape + 1);
+    }
+    moth_symbol_release(input);
+    if (status != MOTH_OK) {
+        moth_model_release(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static moth_status make_model(reader *r, moth_model **out)
+{
+    const char *class_name = moth_config_string(r->value, "class");
+    const moth_value *given = moth_value_get(r->value, "name");
+    uint64_t seed, stream, step;
+    if (moth_value_kind_of(given) != MOTH_STRING || !get_hex(r->value, "seed", &seed) ||
+        !get_hex(r->value, "stream", &stream) || !get_hex(r->value, "step", &step)) {
+        return fail_format(r, "name, seed, stream and step", "a text and three numbers of 16 hexadecimal digits");
+    }
+    if (strcmp(class_name, "Sequential") == 0) {
+        MOTH_TRY(make_sequential(r, moth_value_as_string(given), out));
+    } else if (strcmp(class_name, "Model") == 0) {
+        MOTH_TRY(make_functional(r, moth_value_as_string(given), out));
+    } else {
+        return fail_format(r, "class", "Sequential or Model");
+    }
+    if (!r->fresh) {
+        (*out)->seed = seed;
+        (*out)->stream = stream;
+        (*out)->step = step;
+    }
+    return MOTH_OK;
+}
+
+static void reader_close(reader *r)
+{
+    for (int64_t i = 0; r->symbols && i < (int64_t)r->n_symbols * MOTH_MAX_LAYER_OUTPUTS; i++) {
+        moth_symbol_release(r->symbols[i]);
+    }
+    for (int i = 0; i < r->n_layers; i++) {
+        moth_layer_release(r->layers[i]);
+    }
+    moth_free(r->symbols);
+    moth_free(r->layers);
+}
+
+moth_status moth_model_from_value(moth_ctx *ctx, const moth_value *value, bool fresh, moth_layer_maker make, void *user,
+                                  moth_model **out)
+{
+    reader r = { .ctx = ctx, .value = value, .make = make, .user = user, .fresh = fresh };
+    uint64_t ordinal =
+        ctx->model_ordinal; /* a loaded model brings its place: later ones draw as if it were not there */
+    moth_model *model = NULL;
+    moth_status status = read_layers(&r);
+    if (status == MOTH_OK) {
+        status = make_model(&r, &model);
+    }
+    reader_close(&r);
+    if (!fresh) {
+        ctx->model_ordinal = ordinal;
+    }
+    if (status == MOTH_OK) {
+        *out = model;
+    }
+    return status;
+}
