@@ -100,6 +100,16 @@ static moth_status fill_identity(const target *to)
     return MOTH_OK;
 }
 
+/* The second of four equal blocks is 1, the others 0: biases i, f, c, o of an LSTM whose forget gate starts open. */
+static moth_status fill_unit_forget(const target *to)
+{
+    fill_zeros(to);
+    for (int64_t i = to->n / 4; i < to->n / 2; i++) {
+        moth_tensor_reals(to->t)[i] = 1;
+    }
+    return MOTH_OK;
+}
+
 static moth_status fill_random_uniform(const target *to)
 {
     fill_uniform(to, moth_config_number(to->config, "minval"), moth_config_number(to->config, "maxval"));
@@ -249,6 +259,7 @@ PLAIN(zeros, "all 0", NULL)
 PLAIN(ones, "all 1", NULL)
 PLAIN(constant, "all `value`", constant_options)
 PLAIN(identity, "gain on the diagonal of a matrix", gain_options)
+PLAIN(unit_forget, "0, and 1 in the second quarter: bias of an LSTM", NULL)
 PLAIN(random_uniform, "uniform in minval .. maxval", uniform_options)
 PLAIN(random_normal, "normal", normal_options)
 PLAIN(truncated_normal, "normal, drawn again beyond two standard deviations", normal_options)
@@ -287,6 +298,7 @@ static const moth_entry *const entries[] = {
     &variance_scaling_initializer.entry,
     &orthogonal_initializer.entry,
     &identity_initializer.entry,
+    &unit_forget_initializer.entry,
     NULL,
 };
 static const char *const aliases[] = { "uniform", "random_uniform", "normal", "random_normal", "zero", "zeros",
