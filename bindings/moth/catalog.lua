@@ -25,7 +25,7 @@ local function arguments(args)
     return given
 end
 
--- ---- specs: losses, metrics, initializers … --------------------------------------------------------------------------
+-- ---- specs: losses, metrics, initializers … -------------------------------------------------------------------------
 
 local nouns = {}
 
@@ -73,7 +73,7 @@ end
 
 setmetatable(nouns, { __mode = "k" })
 
--- ---- objects: layers and optimizers ----------------------------------------------------------------------------------
+-- ---- objects: layers and optimizers ---------------------------------------------------------------------------------
 
 -- A layer inside the options of another (Bidirectional) is described by its type and options.
 local function describe_layers(given)
@@ -101,7 +101,7 @@ local function optimizer_constructor(name)
     end
 end
 
--- ---- the tables ------------------------------------------------------------------------------------------------------
+-- ---- the tables -----------------------------------------------------------------------------------------------------
 
 -- Reading a name that is not there is a typing error far more often than a question.
 local function strict(plural, entries)
@@ -130,7 +130,8 @@ local function build(plural, constructor)
     return strict(plural, entries)
 end
 
-for _, plural in ipairs { "activations", "initializers", "regularizers", "constraints", "losses", "metrics", "schedules" } do
+local spec_tables = "activations initializers regularizers constraints losses metrics schedules"
+for plural in spec_tables:gmatch("%a+") do
     catalog[plural] = build(plural, function(name)
         return spec_constructor(plural, name)
     end)

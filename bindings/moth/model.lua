@@ -7,7 +7,7 @@ local catalog = require "moth.catalog"
 local model = {}
 local methods = core.model_methods
 
--- ---- making ----------------------------------------------------------------------------------------------------------
+-- ---- making ---------------------------------------------------------------------------------------------------------
 
 --- A stack of layers: `moth.Sequential { layers.Dense { 10, input_shape = { 784 } }, … }`, or empty and grown by add.
 ---@param args? table  layers in order; option name
@@ -71,7 +71,7 @@ function model.Model(args)
     return core.functional(read.name, inputs, outputs, names)
 end
 
--- ---- data ------------------------------------------------------------------------------------------------------------
+-- ---- data -----------------------------------------------------------------------------------------------------------
 
 -- x or y as a list of tensors in the order of the model's inputs or outputs.
 local function as_list(self, value, what, names)
@@ -118,7 +118,7 @@ local function data_of(self, x, y)
     return as_list(self, x, "x"), as_list(self, y, "y", self.output_names)
 end
 
--- ---- compile ---------------------------------------------------------------------------------------------------------
+-- ---- compile --------------------------------------------------------------------------------------------------------
 
 local compile_spec = {
     name = "compile", positionals = 0,
@@ -177,7 +177,7 @@ local function make_ready(self, x)
     end
 end
 
--- ---- passes ----------------------------------------------------------------------------------------------------------
+-- ---- passes ---------------------------------------------------------------------------------------------------------
 
 local function sample_weights(self, y, read)
     if read.class_weight and read.sample_weight then
@@ -236,7 +236,7 @@ local function generator_mean()
     end
 end
 
--- ---- fit -------------------------------------------------------------------------------------------------------------
+-- ---- fit ------------------------------------------------------------------------------------------------------------
 
 local fit_spec = {
     name = "fit", positionals = 0,
@@ -314,7 +314,7 @@ local function train_epoch(self, plan, read, list, logs)
     end
     local pass <close> = core.pass(self, "train", x, plan.y, plan.weight, read.batch_size, plan.first, count, order)
     local each_batch = list:wants("on_batch_begin") or list:wants("on_batch_end")
-    local batch, left = 0, nil
+    local batch, left = 0
     repeat
         if each_batch then
             list:call("on_batch_begin", batch + 1, logs)
@@ -446,7 +446,7 @@ function methods:fit(x, y, args)
     return list.history
 end
 
--- ---- evaluate, predict -----------------------------------------------------------------------------------------------
+-- ---- evaluate, predict ----------------------------------------------------------------------------------------------
 
 local evaluate_spec = {
     name = "evaluate", positionals = 0,
@@ -553,7 +553,7 @@ function methods:predict_proba(x, args)
 end
 methods.predict_probs = methods.predict_proba
 
--- ---- single batches --------------------------------------------------------------------------------------------------
+-- ---- single batches -------------------------------------------------------------------------------------------------
 
 local batch_spec = { name = "train_on_batch", positionals = 0, { "sample_weight", "any" }, { "class_weight", "table" } }
 
@@ -580,7 +580,7 @@ function methods:test_on_batch(x, y, args)
     return on_batch(self, "evaluate", x, y, args)
 end
 
--- ---- weights ---------------------------------------------------------------------------------------------------------
+-- ---- weights --------------------------------------------------------------------------------------------------------
 
 --- The trainable tensors themselves, for custom loops.
 ---@return moth.Tensor[]
