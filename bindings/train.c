@@ -32,6 +32,16 @@ static int core_is_optimizer(lua_State *L)
     return 1;
 }
 
+/* schedule_rate(spec, step) */
+static int core_schedule_rate(lua_State *L)
+{
+    moth_value *given = mothb_value_from_lua(L, 1);
+    moth_value **owner = mothb_new_value(L);
+    MOTHB_CALL(L, moth_spec_normalize(mothb_ctx(L), &moth_schedules, given, owner));
+    lua_pushnumber(L, moth_schedule_rate(*owner, mothb_check_int(L, 2, 0, INT64_MAX)));
+    return 1;
+}
+
 static int core_is_tensor(lua_State *L)
 {
     lua_pushboolean(L, mothb_is_tensor(L, 1));
@@ -357,6 +367,7 @@ void mothb_open_train(lua_State *L)
         { "optimizer", core_optimizer },
         { "is_optimizer", core_is_optimizer },
         { "is_tensor", core_is_tensor },
+        { "schedule_rate", core_schedule_rate },
         { "compile", model_compile },
         { "compiled", model_compiled },
         { "measures", model_measures },

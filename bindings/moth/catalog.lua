@@ -56,8 +56,11 @@ function Spec:__tostring()
 end
 
 --- A loss or metric made by its constructor computes: `losses.huber { delta = 2 } (y_true, y_pred)` is the mean over
--- the batch, differentiable; an activation computes y of x.
+-- the batch, differentiable; an activation computes y of x, a schedule the rate at a step.
 function Spec:__call(...)
+    if nouns[self] == "schedules" then
+        return core.schedule_rate(self, ...)
+    end
     return core.call_spec(nouns[self], self, ...)
 end
 

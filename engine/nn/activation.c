@@ -60,6 +60,19 @@ static moth_tensor *emit_log_softmax(moth_pass *pass, const moth_value *config, 
     return MOTH_DO(pass->scope, log_softmax, &(moth_attrs){ .i = { -1 } }, x);
 }
 
+/* Exact, or 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */
+static moth_tensor *emit_gelu(moth_pass *pass, const moth_value *config, moth_tensor *x)
+{
+    moth_scope *scope = pass->scope;
+    if (!moth_config_bool(config, "approximate")) {
+        return MOTH_DO(scope, gelu, NULL, x);
+    }
+    moth_tensor *cube = MOTH_DO(scope, mul, NULL, MOTH_DO(scope, square, NULL, x), x);
+    moth_tensor *inner = MOTH_DO(scope, add, NULL, x, moth_emit_scaled(scope, cube, 0.044715));
+    moth_tensor *bent = MOTH_DO(scope, tanh, NULL, moth_emit_scaled(scope, inner, 0.7978845608028654));
+    return MOTH_DO(scope, mul, NULL, moth_emit_scaled(scope, x, 0.5), moth_emit_shifted(scope, bent, 1));
+}
+
 /* Those that are one op without options. */
 #define PLAIN(name, op, doc_)                                                                  \
     static moth_tensor *emit_##name(moth_pass *pass, const moth_value *config, moth_tensor *x) \
@@ -74,7 +87,6 @@ PLAIN(tanh, tanh, "hyperbolic tangent")
 PLAIN(softplus, softplus, "ln(1 + e^x)")
 PLAIN(softsign, softsign, "x / (1 + |x|)")
 PLAIN(selu, selu, "scaled exponential linear unit")
-PLAIN(gelu, gelu, "x times the normal distribution function")
 PLAIN(silu, silu, "x sigmoid(x), also called swish")
 PLAIN(hard_sigmoid, hard_sigmoid, "clip(x + 3, 0, 6) / 6")
 PLAIN(exponential, exp, "e^x")
@@ -95,6 +107,13 @@ static const moth_option elu_options[] = {
     MOTH_OPTIONS_END,
 };
 
+static const moth_option gelu_options[] = {
+    { .name = "approximate", .kind = MOTH_OPTION_BOOL, .fallback = "false", .position = 1 },
+    MOTH_OPTIONS_END,
+};
+
+static const moth_activation gelu_activation = { { "gelu", "x times the normal distribution function", gelu_options },
+                                                 emit_gelu };
 static const moth_activation linear_activation = { { "linear", "x itself", NULL }, emit_linear };
 static const moth_activation relu_activation = { { "relu", "max(x, 0)", relu_options }, emit_relu };
 static const moth_activation leaky_relu_activation = {

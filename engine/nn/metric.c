@@ -134,14 +134,51 @@ static moth_tensor *emit_top_k(moth_pass *pass, const moth_value *config, moth_t
 
 /* ---- precision and recall ---- */
 
+/* (1, n, n): 1 where the column stands before the row. */
+static moth_tensor *earlier_cells(moth_pass *pass, int64_t n)
+{
+    moth_tensor *t;
+    if (pass->scope->status != MOTH_OK) {
+        return NULL;
+    }
+    moth_status status = moth_tensor_zeros(pass->ctx, MOTH_FLOAT32, 3, (int64_t[]){ 1, n, n }, &t);
+    if (status != MOTH_OK) {
+        moth_scope_fail(pass->scope, status);
+        return NULL;
+    }
+    for (int64_t i = 0; i < n * n; i++) {
+        moth_tensor_reals(t)[i] = i % n < i / n;
+    }
+    return moth_scope_own(pass->scope, t);
+}
+
+/* 1 at the k largest values of a row; the first of equals count. */
+static moth_tensor *among_best(moth_pass *pass, moth_tensor *p, double k)
+{
+    moth_tensor *rows = flat_rows(pass, p);
+    if (!rows) {
+        return NULL;
+    }
+    int64_t n = rows->meta.shape[0], width = rows->meta.shape[1];
+    moth_tensor *own = moth_emit_reshape(pass->scope, rows, 3, (int64_t[]){ n, width, 1 });
+    moth_tensor *others = moth_emit_reshape(pass->scope, rows, 3, (int64_t[]){ n, 1, width });
+    moth_tensor *same = DO2(mul, as_float(pass, DO2(eq, others, own)), earlier_cells(pass, width));
+    moth_tensor *ahead = DO2(add, as_float(pass, DO2(gt, others, own)), same);
+    moth_tensor *larger = moth_emit_sum_last(pass->scope, ahead, false);
+    moth_tensor *best = as_float(pass, DO2(lt, larger, moth_emit_constant(pass->scope, k)));
+    return best ? moth_emit_reshape(pass->scope, best, p->meta.rank, p->meta.shape) : NULL;
+}
+
 /* Targets and guesses as 0/1 cells (B, n), of one class where class_id is given. */
 static void select_cells(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p, moth_tensor **truth,
                          moth_tensor **guess)
 {
-    moth_tensor *cells = cells_of(pass, t, p), *hits = above(pass, p, moth_config_number(config, "thresholds"));
+    moth_tensor *cells = cells_of(pass, t, p);
+    moth_tensor *hits = moth_config_has(config, "top_k") ? among_best(pass, p, moth_config_number(config, "top_k"))
+                                                         : above(pass, p, moth_config_number(config, "thresholds"));
     if (moth_config_has(config, "class_id") && cells && hits) {
         int64_t id = moth_config_int(config, "class_id");
-        moth_attrs attrs = { .i = { p->meta.rank - 1, id, id } };
+        moth_attrs attrs = { .i = { p->meta.rank - 1, id, id + 1 } };
         if (id >= last_size(p)) {
             moth_scope_fail(pass->scope,
                             moth_fail(pass->ctx, MOTH_ERR_ARGUMENT, "class_id %lld: there are %lld classes",
@@ -180,6 +217,15 @@ static double ratio_value(const moth_value *config, const double *states, int64_
     return ratio(states[0], states[1]);
 }
 
+/* 1 at the largest values of a row (all of them where several are equal, as in Keras), unless they are 0. */
+static moth_tensor *largest_cells(moth_pass *pass, moth_tensor *p)
+{
+    moth_attrs attrs = last_dim;
+    attrs.i[MOTH_REDUCE_KEEPDIM] = 1;
+    moth_tensor *largest = as_float(pass, DO2(ge, p, MOTH_DO(pass->scope, max, &attrs, p)));
+    return DO2(mul, largest, above(pass, DO1(abs, p), 1e-9));
+}
+
 /* ---- F1: per class true positives, false positives, false negatives ---- */
 
 static moth_tensor *emit_f1(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
@@ -191,8 +237,7 @@ static moth_tensor *emit_f1(moth_pass *pass, const moth_value *config, moth_tens
     } else if (classes == 1) {
         guess = above(pass, p, 0.5);
     } else {
-        moth_tensor *ids = MOTH_DO(pass->scope, argmax, &last_dim, p);
-        guess = as_float(pass, MOTH_DO(pass->scope, one_hot, &(moth_attrs){ .i = { classes } }, ids));
+        guess = largest_cells(pass, p);
     }
     moth_tensor *parts[3] = { DO2(mul, truth, guess), DO2(mul, complement(pass, truth), guess),
                               DO2(mul, truth, complement(pass, guess)) };
@@ -321,6 +366,11 @@ static const moth_option top_k_options[] = {
 };
 static const moth_option precision_options[] = {
     { .name = "thresholds", .kind = MOTH_OPTION_NUMBER, .fallback = "0.5", .position = 1 },
+    { .name = "top_k",
+      .kind = MOTH_OPTION_INT,
+      .low = 1,
+      .high = MOTH_NO_LIMIT,
+      .doc = "the k largest outputs count as positive, whatever the threshold" },
     { .name = "class_id", .kind = MOTH_OPTION_INT, .low = 0, .high = MOTH_NO_LIMIT, .doc = "count this class only" },
     MOTH_OPTIONS_END,
 };
