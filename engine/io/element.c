@@ -184,7 +184,8 @@ moth_status moth_io_read_elements(moth_ctx *ctx, moth_source *source, moth_eleme
     return MOTH_OK;
 }
 
-void moth_io_each_piece(const moth_tensor *t, void (*take)(void *user, const void *bytes, size_t size), void *user)
+static void each_contiguous_piece(const moth_tensor *t, void (*take)(void *user, const void *bytes, size_t size),
+                                  void *user)
 {
     size_t n = (size_t)moth_meta_elements(&t->meta);
     if (t->meta.dtype != MOTH_FLOAT32 || sizeof(moth_real) == sizeof(float)) {
@@ -201,4 +202,18 @@ void moth_io_each_piece(const moth_tensor *t, void (*take)(void *user, const voi
         take(user, piece, count * sizeof *piece);
         done += count;
     }
+}
+
+moth_status moth_io_each_piece(moth_ctx *ctx, const moth_tensor *t,
+                               void (*take)(void *user, const void *bytes, size_t size), void *user)
+{
+    if (moth_meta_contiguous(&t->meta)) {
+        each_contiguous_piece(t, take, user);
+        return MOTH_OK;
+    }
+    moth_tensor *copy;
+    MOTH_TRY(moth_tensor_contiguous_copy(ctx, t, &copy));
+    each_contiguous_piece(copy, take, user);
+    moth_tensor_release(copy);
+    return MOTH_OK;
 }

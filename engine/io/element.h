@@ -33,7 +33,9 @@ bool moth_element_bytes(moth_element element, int rank, const int64_t *shape, in
 moth_status moth_io_read_elements(moth_ctx *ctx, moth_source *source, moth_element element, bool big_endian,
                                   moth_tensor *to);
 
-/* Gives the bytes of a contiguous tensor, as they stand in a file, to `take`, a piece at a time. */
-void moth_io_each_piece(const moth_tensor *t, void (*take)(void *user, const void *bytes, size_t size), void *user);
+/* Gives the elements of a concrete tensor in row-major order, as they stand in a file, to `take`, a piece at a time.
+ * MOTH_ERR_MEMORY. */
+moth_status moth_io_each_piece(moth_ctx *ctx, const moth_tensor *t,
+                               void (*take)(void *user, const void *bytes, size_t size), void *user);
 
 #endif

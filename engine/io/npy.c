@@ -152,28 +152,20 @@ static void write_piece(void *output, const void *bytes, size_t size)
     moth_output_write(output, bytes, size);
 }
 
-static moth_status write_contiguous(moth_ctx *ctx, const char *path, const moth_tensor *t)
-{
-    char header[512]; /* 8 dimensions of 13 digits take less than 200 */
-    size_t size = make_header(&t->meta, header, sizeof header);
-    moth_output *output;
-    MOTH_TRY(moth_output_open(ctx, path, &output));
-    moth_output_write(output, header, size);
-    moth_io_each_piece(t, write_piece, output);
-    return moth_output_commit(ctx, output);
-}
-
 moth_status moth_io_npy_write(moth_ctx *ctx, const char *path, const moth_tensor *t)
 {
     if (moth_tensor_is_symbolic(t)) {
         return moth_io_fail(ctx, MOTH_ERR_TRACING, path, "cannot write: value not known while tracing");
     }
-    if (moth_meta_contiguous(&t->meta)) {
-        return write_contiguous(ctx, path, t);
+    char header[512]; /* 8 dimensions of 13 digits take less than 200 */
+    size_t size = make_header(&t->meta, header, sizeof header);
+    moth_output *output;
+    MOTH_TRY(moth_output_open(ctx, path, &output));
+    moth_output_write(output, header, size);
+    moth_status status = moth_io_each_piece(ctx, t, write_piece, output);
+    if (status != MOTH_OK) {
+        moth_output_discard(output);
+        return status;
     }
-    moth_tensor *copy;
-    MOTH_TRY(moth_tensor_contiguous_copy(ctx, t, &copy));
-    moth_status status = write_contiguous(ctx, path, copy);
-    moth_tensor_release(copy);
-    return status;
+    return moth_output_commit(ctx, output);
 }

@@ -5,54 +5,21 @@
 
 #include <string.h>
 
+#include "io/cursor.h"
 #include "io/message.h"
 
-typedef struct cursor {
-    moth_ctx *ctx;
-    const char *path;
-    const char *start, *next, *end;
-    int64_t offset; /* of start, in the file */
-} cursor;
-
-static moth_status fail(const cursor *c, const char *expected)
-{
-    moth_io_quoted got;
-    size_t left = (size_t)(c->end - c->next);
-    long long at = c->offset + (c->next - c->start);
-    return moth_io_fail(c->ctx, MOTH_ERR_FORMAT, c->path, "npy header, byte %lld: expected %s, got %s", at, expected,
-                        left ? moth_io_quote(&got, c->next, left < 16 ? left : 16) : "its end");
-}
-
-static void skip_space(cursor *c)
-{
-    while (c->next < c->end && (*c->next == ' ' || *c->next == '\t' || *c->next == '\n' || *c->next == '\r')) {
-        c->next++;
-    }
-}
-
-/* Skips space and then `byte`, if it is next. */
-static bool take(cursor *c, char byte)
-{
-    skip_space(c);
-    if (c->next < c->end && *c->next == byte) {
-        c->next++;
-        return true;
-    }
-    return false;
-}
-
 /* A quoted string without escapes; *text points into the header. */
-static moth_status parse_string(cursor *c, const char *expected, const char **text, size_t *size)
+static moth_status parse_string(moth_cursor *c, const char *expected, const char **text, size_t *size)
 {
-    skip_space(c);
+    moth_cursor_skip_space(c);
     if (c->next == c->end || (*c->next != '\'' && *c->next != '"')) {
-        return fail(c, expected);
+        return moth_cursor_fail(c, expected);
     }
     char quote = *c->next;
     const char *first = c->next + 1;
     const char *last = memchr(first, quote, (size_t)(c->end - first));
     if (!last || memchr(first, '\\', (size_t)(last - first)) || memchr(first, '\n', (size_t)(last - first))) {
-        return fail(c, expected);
+        return moth_cursor_fail(c, expected);
     }
     c->next = last + 1;
     *text = first;
@@ -75,7 +42,7 @@ static const struct {
     { "i4", MOTH_ELEMENT_I32 },  { "i8", MOTH_ELEMENT_I64 }, { "f2", MOTH_ELEMENT_F16 },
 };
 
-static moth_status parse_descr(cursor *c, moth_npy_header *h)
+static moth_status parse_descr(moth_cursor *c, moth_npy_header *h)
 {
     const char *text;
     size_t size;
@@ -95,55 +62,34 @@ static moth_status parse_descr(cursor *c, moth_npy_header *h)
                         moth_io_quote(&got, text, size));
 }
 
-static moth_status parse_order(cursor *c, moth_npy_header *h)
+static moth_status parse_order(moth_cursor *c, moth_npy_header *h)
 {
-    skip_space(c);
+    moth_cursor_skip_space(c);
     size_t left = (size_t)(c->end - c->next);
     h->fortran_order = left >= 4 && memcmp(c->next, "True", 4) == 0;
     if (!h->fortran_order && !(left >= 5 && memcmp(c->next, "False", 5) == 0)) {
-        return fail(c, "True or False");
+        return moth_cursor_fail(c, "True or False");
     }
     c->next += h->fortran_order ? 4 : 5;
     return MOTH_OK;
 }
 
-static moth_status parse_dimension(cursor *c, int64_t *value)
-{
-    skip_space(c);
-    const char *first = c->next;
-    int64_t number = 0;
-    while (c->next < c->end && *c->next >= '0' && *c->next <= '9') {
-        if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, *c->next - '0', &number)) {
-            c->next = first;
-            return fail(c, "a dimension below 2^63");
-        }
-        c->next++;
-    }
-    bool leading_zero = *first == '0' && c->next - first > 1;
-    if (c->next == first || leading_zero) {
-        c->next = first;
-        return fail(c, "a dimension (a whole number)");
-    }
-    *value = number;
-    return MOTH_OK;
-}
-
 /* (), (3,), (3, 4), (3, 4,): a comma after a single number is what makes it a tuple. */
-static moth_status parse_shape(cursor *c, moth_npy_header *h)
+static moth_status parse_shape(moth_cursor *c, moth_npy_header *h)
 {
-    if (!take(c, '(')) {
-        return fail(c, "a tuple such as (3, 4)");
+    if (!moth_cursor_take(c, '(')) {
+        return moth_cursor_fail(c, "a tuple such as (3, 4)");
     }
     h->rank = 0;
-    while (!take(c, ')')) {
+    while (!moth_cursor_take(c, ')')) {
         if (h->rank == MOTH_MAX_RANK) {
             return moth_io_fail(c->ctx, MOTH_ERR_UNSUPPORTED, c->path, "more than %d dimensions", MOTH_MAX_RANK);
         }
-        MOTH_TRY(parse_dimension(c, &h->shape[h->rank++]));
-        skip_space(c);
+        MOTH_TRY(moth_cursor_number(c, "a dimension (a whole number below 2^63)", &h->shape[h->rank++]));
+        moth_cursor_skip_space(c);
         bool closes = c->next < c->end && *c->next == ')';
-        if (!take(c, ',') && !(closes && h->rank > 1)) {
-            return fail(c, h->rank > 1 ? ", or )" : ",");
+        if (!moth_cursor_take(c, ',') && !(closes && h->rank > 1)) {
+            return moth_cursor_fail(c, h->rank > 1 ? ", or )" : ",");
         }
     }
     return MOTH_OK;
@@ -152,46 +98,46 @@ static moth_status parse_shape(cursor *c, moth_npy_header *h)
 enum { DESCR, ORDER, SHAPE, KEYS };
 static const struct {
     const char *key;
-    moth_status (*parse)(cursor *c, moth_npy_header *h);
+    moth_status (*parse)(moth_cursor *c, moth_npy_header *h);
 } fields[KEYS] = {
     [DESCR] = { "descr", parse_descr }, [ORDER] = { "fortran_order", parse_order }, [SHAPE] = { "shape", parse_shape }
 };
 
 /* One `key: value`; each key once. */
-static moth_status parse_field(cursor *c, moth_npy_header *h, bool seen[KEYS])
+static moth_status parse_field(moth_cursor *c, moth_npy_header *h, bool seen[KEYS])
 {
     const char *key, *start;
     size_t size;
-    skip_space(c);
+    moth_cursor_skip_space(c);
     start = c->next;
     MOTH_TRY(parse_string(c, "a key in quotes", &key, &size));
     for (int i = 0; i < KEYS; i++) {
         if (is(key, size, fields[i].key) && !seen[i]) {
             seen[i] = true;
-            return take(c, ':') ? fields[i].parse(c, h) : fail(c, ":");
+            return moth_cursor_take(c, ':') ? fields[i].parse(c, h) : moth_cursor_fail(c, ":");
         }
     }
     c->next = start;
-    return fail(c, "each of 'descr', 'fortran_order' and 'shape' once");
+    return moth_cursor_fail(c, "each of 'descr', 'fortran_order' and 'shape' once");
 }
 
 moth_status moth_npy_parse_header(moth_ctx *ctx, const char *path, int64_t offset, const char *text, size_t size,
                                   moth_npy_header *header)
 {
-    cursor c = { ctx, path, text, text, text + size, offset };
+    moth_cursor c = { ctx, path, "npy header", text, text, text + size, offset };
     bool seen[KEYS] = { false };
-    if (!take(&c, '{')) {
-        return fail(&c, "{");
+    if (!moth_cursor_take(&c, '{')) {
+        return moth_cursor_fail(&c, "{");
     }
     for (int i = 0; i < KEYS; i++) {
         MOTH_TRY(parse_field(&c, header, seen));
-        if (!take(&c, ',') && i + 1 < KEYS) {
-            return fail(&c, ", and another key");
+        if (!moth_cursor_take(&c, ',') && i + 1 < KEYS) {
+            return moth_cursor_fail(&c, ", and another key");
         }
     }
-    if (!take(&c, '}')) {
-        return fail(&c, "}");
+    if (!moth_cursor_take(&c, '}')) {
+        return moth_cursor_fail(&c, "}");
     }
-    skip_space(&c);
-    return c.next == c.end ? MOTH_OK : fail(&c, "nothing after }");
+    moth_cursor_skip_space(&c);
+    return c.next == c.end ? MOTH_OK : moth_cursor_fail(&c, "nothing after }");
 }

@@ -51,6 +51,7 @@ static inline const char *test_path(const char *name)
 
 static inline void write_bytes(const char *path, const void *bytes, size_t size)
 {
+    unlink(path); /* to write over a file makes ext4 wait for the disk at every close */
     FILE *file = fopen(path, "wb");
     if (!file || (size > 0 && fwrite(bytes, 1, size, file) != size) || fclose(file) != 0) {
         perror(path);
