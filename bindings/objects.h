@@ -59,5 +59,6 @@ bool mothb_training_option(lua_State *L, int arg);
 void mothb_open_layer(lua_State *L);
 void mothb_open_model(lua_State *L);
 void mothb_open_train(lua_State *L);
+void mothb_open_checkpoint(lua_State *L);
 
 #endif

@@ -148,6 +148,13 @@ static int model_compiled(lua_State *L)
     return 2;
 }
 
+/* input_scale(model): what bytes of the input are multiplied by */
+static int model_input_scale(lua_State *L)
+{
+    lua_pushnumber(L, trainer_of(L, 1)->input_scale);
+    return 1;
+}
+
 static int model_set_nonfinite(lua_State *L)
 {
     trainer_of(L, 1)->ignore_nonfinite = lua_toboolean(L, 2);
@@ -376,6 +383,7 @@ void mothb_open_train(lua_State *L)
         { "pass", model_pass },
         { "class_weights", core_class_weights },
         { "ignore_nonfinite", model_set_nonfinite },
+        { "input_scale", model_input_scale },
         { NULL, NULL },
     };
     static const luaL_Reg metamethods[] = { { "__gc", optimizer_gc },

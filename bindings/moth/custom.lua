@@ -31,7 +31,7 @@ local function shape_of(x)
 end
 
 -- A new layer of a class; `config` overrides the class's own.
-local function instance(class, config, name)
+local function instance(class, config, name, input_shape, trainable)
     local holder = setmetatable({}, { __mode = "v" })
     local all = {}
     for key, value in pairs(class.config) do
@@ -47,7 +47,7 @@ local function instance(class, config, name)
     end
     local layer = core.layer("Custom", {
         class_name = class.name, config = all, build = build, call = bound(class.call, holder), name = name,
-        input_shape = class.input_shape, trainable = class.trainable,
+        input_shape = input_shape or class.input_shape, trainable = trainable == nil and class.trainable or trainable,
     })
     holder[1] = layer
     layer.class = class

@@ -20,6 +20,8 @@ for name, entries in pairs(model.catalog) do
 end
 moth.Sequential, moth.Model = model.Sequential, model.Model
 moth.Layer = require("moth.custom").Layer
+local checkpoint = require "moth.checkpoint"
+moth.load_model, moth.model_from_json = checkpoint.load_model, checkpoint.model_from_json
 
 -- Parts with a module of their own, one line each.
 moth.compile = require "moth.compile"

@@ -685,12 +685,6 @@ function methods:count_params()
     return total, trainable
 end
 
---- A model of the same architecture with new weights.
----@return moth.Model
-function methods:clone()
-    return core.model_from_config(core.model_config(self), nil)
-end
-
 require "moth.summary"
 model.catalog = catalog
 return model

@@ -153,19 +153,32 @@ static moth_status normalize_losses(moth_model *model, const moth_value *given, 
     return MOTH_OK;
 }
 
+/* How logs call the metric: what the user wrote, kept beside the options. */
+static moth_value *log_name_of(const moth_value *given)
+{
+    if (moth_value_kind_of(given) == MOTH_STRING) {
+        bool short_form = strcmp(moth_value_as_string(given), "acc") == 0;
+        return short_form ? moth_value_string("accuracy", 8) : moth_value_clone(given);
+    }
+    return moth_value_clone(moth_value_get(given, "log_name"));
+}
+
 static moth_status append_metric(moth_model *model, const moth_value *given, moth_value *list)
 {
-    moth_value *spec = NULL;
-    if (moth_metric_normalize(model->ctx, given, &spec) != MOTH_OK) {
-        return moth_fail_prefix(model->ctx, "compile: metrics");
+    moth_value *spec = NULL, *plain = moth_value_clone(given), *name = log_name_of(given);
+    moth_value_remove(plain, "log_name");
+    moth_status status = plain && name ? moth_metric_normalize(model->ctx, plain, &spec) : MOTH_ERR_MEMORY;
+    moth_value_free(plain);
+    if (status != MOTH_OK) {
+        moth_value_free(name);
+        return status == MOTH_ERR_MEMORY ? moth_fail_memory(model->ctx, 64)
+                                         : moth_fail_prefix(model->ctx, "compile: metrics");
     }
-    if (moth_value_kind_of(given) == MOTH_STRING && moth_value_kind_of(spec) == MOTH_MAP) {
-        bool short_form = strcmp(moth_value_as_string(given), "acc") == 0;
-        if (!moth_value_set(spec, "log_name",
-                            short_form ? moth_value_string("accuracy", 8) : moth_value_clone(given))) {
-            moth_value_free(spec);
-            return moth_fail_memory(model->ctx, 32);
-        }
+    if (moth_value_kind_of(spec) != MOTH_MAP || moth_value_kind_of(name) == MOTH_NIL) {
+        moth_value_free(name);
+    } else if (!moth_value_set(spec, "log_name", name)) {
+        moth_value_free(spec);
+        return moth_fail_memory(model->ctx, 64);
     }
     return append(model->ctx, list, spec);
 }

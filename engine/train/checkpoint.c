@@ -1,0 +1,404 @@
+#include "train/checkpoint.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/json.h"
+#include "io/safetensors.h"
+
+enum { MAX_PATH_TEXT = 640 };
+
+/* ---- writing ---- */
+
+/* A file on its way; visits add to it. */
+typedef struct writer {
+    moth_ctx *ctx;
+    moth_tensor_file *file;
+    moth_optimizer *optimizer; /* NULL: weights only */
+} writer;
+
+static moth_status add_slots(writer *w, moth_tensor *parameter, const char *path)
+{
+    for (int i = 0; w->optimizer && i < w->optimizer->n_slots; i++) {
+        const moth_slots *s = &w->optimizer->slots[i];
+        for (int k = 0; s->parameter == parameter && k < MOTH_MAX_SLOTS; k++) {
+            char name[MAX_PATH_TEXT];
+            if (s->slot[k]) {
+                snprintf(name, sizeof name, "optimizer/%s/%s", path, moth_optimizer_slot_name(w->optimizer, k));
+                MOTH_TRY(moth_tensor_file_add(w->ctx, w->file, name, s->slot[k]));
+            }
+        }
+    }
+    return MOTH_OK;
+}
+
+static moth_status add_variable(void *user, moth_layer *layer, moth_variable *variable, const char *path)
+{
+    writer *w = user;
+    (void)layer;
+    MOTH_TRY(moth_tensor_file_add(w->ctx, w->file, path, variable->tensor));
+    return add_slots(w, variable->tensor, path);
+}
+
+static moth_status set_json(writer *w, const char *key, const moth_value *value)
+{
+    moth_buffer text = { 0 };
+    moth_status status = moth_io_json_text(w->ctx, value, 0, &text);
+    if (status == MOTH_OK) {
+        moth_buffer_add(&text, "", 1);
+        status = text.failed ? moth_fail_memory(w->ctx, (int64_t)text.size)
+                             : moth_tensor_file_set_metadata(w->ctx, w->file, key, text.data);
+    }
+    moth_buffer_free(&text);
+    return status;
+}
+
+static moth_status set_head(writer *w)
+{
+    char version[16];
+    snprintf(version, sizeof version, "%d", MOTH_MODEL_FORMAT_VERSION);
+    MOTH_TRY(moth_tensor_file_set_metadata(w->ctx, w->file, "format", "moth"));
+    MOTH_TRY(moth_tensor_file_set_metadata(w->ctx, w->file, "format_version", version));
+    return moth_tensor_file_set_metadata(w->ctx, w->file, "moth_version", MOTH_VERSION_STRING);
+}
+
+static bool holds_function(const moth_value *v)
+{
+    bool map = moth_value_kind_of(v) == MOTH_MAP;
+    for (int64_t i = 0; i < moth_value_count(v); i++) {
+        if (holds_function(map ? moth_value_item(v, i) : moth_value_at(v, i))) {
+            return true;
+        }
+    }
+    return moth_value_kind_of(v) == MOTH_FUNCTION;
+}
+
+/* What compile was given; without it where a part of it is a function, which is said. */
+static bool set_compiled(moth_ctx *ctx, const moth_trainer *t, moth_value *map)
+{
+    if (!t->options || holds_function(t->options)) {
+        if (t->options) {
+            moth_log(ctx,
+                     "save: a loss or metric is a function, which a file cannot hold; compile again after loading");
+        }
+        return true;
+    }
+    bool kept = moth_value_set(map, "options", moth_value_clone(t->options));
+    if (t->optimizer) {
+        const moth_optimizer *o = t->optimizer;
+        kept = kept && moth_value_set(map, "optimizer", moth_value_clone(o->config)) &&
+               moth_value_set(map, "iterations", moth_value_int(o->iterations)) &&
+               moth_value_set(map, "rate", o->rate == o->rate ? moth_value_number(o->rate) : moth_value_nil());
+    }
+    return kept;
+}
+
+static moth_status set_training(writer *w, const moth_model *model)
+{
+    const moth_trainer *t = model->trainer;
+    moth_value *map = moth_value_map();
+    bool kept = map != NULL;
+    if (t) {
+        kept = kept && moth_value_set(map, "input_scale", moth_value_number(t->input_scale)) &&
+               moth_value_set(map, "input_scale_given", moth_value_bool(t->scale_given)) &&
+               set_compiled(w->ctx, t, map);
+    }
+    moth_status status = kept ? set_json(w, "training", map) : moth_fail_memory(w->ctx, 64);
+    moth_value_free(map);
+    return status;
+}
+
+static moth_status set_architecture(writer *w, moth_model *model)
+{
+    moth_value *value = NULL;
+    MOTH_TRY(moth_model_to_value(model, &value));
+    moth_status status = set_json(w, "model", value);
+    moth_value_free(value);
+    return status;
+}
+
+static moth_status save(moth_model *model, const char *path, bool whole)
+{
+    const moth_trainer *t = model->trainer;
+    writer w = { .ctx = model->ctx };
+    MOTH_TRY(moth_tensor_file_new(w.ctx, &w.file));
+    w.optimizer = whole && t ? t->optimizer : NULL;
+    moth_status status = set_head(&w);
+    if (status == MOTH_OK && whole) {
+        status = set_architecture(&w, model);
+    }
+    if (status == MOTH_OK && whole) {
+        status = set_training(&w, model);
+    }
+    if (status == MOTH_OK) {
+        status = moth_model_each_variable(model, add_variable, &w);
+    }
+    if (status == MOTH_OK) {
+        status = moth_io_safetensors_write(w.ctx, path, w.file, true);
+    }
+    moth_tensor_file_free(w.file);
+    return status;
+}
+
+moth_status moth_model_save(moth_model *model, const char *path)
+{
+    return save(model, path, true);
+}
+
+moth_status moth_model_save_weights(moth_model *model, const char *path)
+{
+    return save(model, path, false);
+}
+
+/* ---- reading ---- */
+
+/* A file that is being taken over; visits check first and fill second. */
+typedef struct loader {
+    moth_ctx *ctx;
+    const char *path;
+    moth_tensor_file *file;
+    moth_optimizer *optimizer;
+    int64_t used; /* tensors of the file that have a place */
+    bool fill;
+} loader;
+
+__attribute__((format(printf, 2, 3))) static moth_status fail(const loader *l, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return moth_fail(l->ctx, MOTH_ERR_FORMAT, "%s: %s", l->path, text);
+}
+
+/* Checks or fills one tensor. */
+static moth_status take(loader *l, const char *name, moth_tensor *to, bool required)
+{
+    const moth_tensor *from = moth_tensor_file_find(l->file, name);
+    if (!from) {
+        return required ? fail(l, "tensor '%.400s' is missing", name) : MOTH_OK;
+    }
+    if (l->fill) {
+        return moth_tensor_copy_into(l->ctx, to, from);
+    }
+    l->used++;
+    if (from->meta.dtype != to->meta.dtype || !moth_meta_same_shape(&from->meta, &to->meta)) {
+        char want[128], got[128];
+        return fail(l, "tensor '%.400s': expected float32 %s, got %s", name,
+                    moth_meta_text(&to->meta, want, sizeof want), moth_meta_text(&from->meta, got, sizeof got));
+    }
+    return MOTH_OK;
+}
+
+static moth_status take_variable(void *user, moth_layer *layer, moth_variable *variable, const char *path)
+{
+    (void)layer;
+    return take(user, path, variable->tensor, true);
+}
+
+static moth_status take_slots(void *user, moth_layer *layer, moth_variable *variable, const char *path)
+{
+    loader *l = user;
+    char name[MAX_PATH_TEXT];
+    moth_slots *s;
+    (void)layer;
+    const char *first = moth_optimizer_slot_name(l->optimizer, 0);
+    snprintf(name, sizeof name, "optimizer/%s/%s", path, first ? first : "");
+    if (!first || !moth_tensor_file_find(l->file, name)) {
+        return MOTH_OK;
+    }
+    MOTH_TRY(moth_optimizer_slots(l->optimizer, variable->tensor, &s));
+    for (int k = 0; k < MOTH_MAX_SLOTS; k++) {
+        if (s->slot[k]) {
+            snprintf(name, sizeof name, "optimizer/%s/%s", path, moth_optimizer_slot_name(l->optimizer, k));
+            MOTH_TRY(take(l, name, s->slot[k], true));
+        }
+    }
+    return MOTH_OK;
+}
+
+/* Everything is looked at before anything changes. */
+static moth_status take_all(loader *l, moth_model *model)
+{
+    for (int round = 0; round < 2; round++) {
+        l->fill = round == 1;
+        MOTH_TRY(moth_model_each_variable(model, take_variable, l));
+        if (l->optimizer) {
+            MOTH_TRY(moth_model_each_variable(model, take_slots, l));
+        }
+    }
+    return MOTH_OK;
+}
+
+/* A tensor that no layer asked for means another model. */
+static moth_status check_unused(const loader *l, const moth_model *model)
+{
+    (void)model;
+    for (int64_t i = 0; i < moth_tensor_file_count(l->file); i++) {
+        const char *name = moth_tensor_file_name(l->file, i);
+        bool slot = strncmp(name, "optimizer/", 10) == 0;
+        const char *slash = strrchr(name, '/');
+        char layer[MAX_PATH_TEXT];
+        snprintf(layer, sizeof layer, "%.*s", (int)(strchr(name, '/') ? strchr(name, '/') - name : 0), name);
+        if (!slot && (!slash || !moth_model_layer(model, layer))) {
+            return fail(l, "tensor '%.400s' belongs to no layer of the model", name);
+        }
+    }
+    return MOTH_OK;
+}
+
+static moth_status open_file(loader *l, const char *path)
+{
+    l->path = path;
+    MOTH_TRY(moth_io_safetensors_read(l->ctx, path, &l->file));
+    const char *format = moth_tensor_file_get_metadata(l->file, "format");
+    const char *version = moth_tensor_file_get_metadata(l->file, "format_version");
+    if (!format || strcmp(format, "moth") != 0 || !version) {
+        return fail(l, "is no model of moth: its metadata say format '%.40s'", format ? format : "nothing");
+    }
+    char *end;
+    long number = strtol(version, &end, 10);
+    if (*version < '0' || *version > '9' || *end) {
+        return fail(l, "format_version: expected a number, got '%.40s'", version);
+    }
+    if (number > MOTH_MODEL_FORMAT_VERSION) {
+        return fail(l, "was written by a newer moth (format %.20s); this is moth %s", version, MOTH_VERSION_STRING);
+    }
+    return MOTH_OK;
+}
+
+static moth_status parse(const loader *l, const char *key, moth_value **out)
+{
+    const char *text = moth_tensor_file_get_metadata(l->file, key);
+    char what[512];
+    if (!text) {
+        return fail(l, "metadata '%s' is missing; it holds weights only", key);
+    }
+    snprintf(what, sizeof what, "%.400s: %s", l->path, key);
+    return moth_io_json_parse(l->ctx, what, text, strlen(text), out);
+}
+
+/* compile's options as the file has them: each is checked again as if it were given. */
+static moth_status restore_compiled(loader *l, moth_model *model, const moth_value *training)
+{
+    const moth_value *spec = moth_value_get(training, "optimizer"), *options = moth_value_get(training, "options");
+    const moth_value *rate = moth_value_get(training, "rate");
+    if (moth_value_kind_of(options) != MOTH_MAP) {
+        return MOTH_OK;
+    }
+    if (moth_value_kind_of(spec) != MOTH_NIL) {
+        MOTH_TRY(moth_optimizer_new(l->ctx, spec, &l->optimizer));
+    }
+    MOTH_TRY(moth_model_compile(model, options, l->optimizer));
+    if (l->optimizer) {
+        l->optimizer->iterations = moth_value_as_int(moth_value_get(training, "iterations"));
+        if (l->optimizer->iterations < 0) {
+            return fail(l, "training: iterations must not be negative");
+        }
+        if (moth_value_kind_of(rate) != MOTH_NIL) {
+            MOTH_TRY(moth_optimizer_set_rate(l->optimizer, moth_value_as_number(rate)));
+        }
+    }
+    return MOTH_OK;
+}
+
+static moth_status restore_training(loader *l, moth_model *model, bool compile)
+{
+    moth_value *training = NULL;
+    moth_trainer *t;
+    MOTH_TRY(parse(l, "training", &training));
+    moth_status status = moth_trainer_of(model, &t);
+    double scale = moth_config_number(training, "input_scale");
+    if (status == MOTH_OK && scale > 0 && scale < MOTH_NO_LIMIT) {
+        t->input_scale = scale;
+        t->scale_given = moth_config_bool(training, "input_scale_given");
+    }
+    if (status == MOTH_OK && compile && model->built) {
+        status = restore_compiled(l, model, training);
+        if (status != MOTH_OK) {
+            moth_fail_prefix(l->ctx, "%s: training", l->path);
+        }
+    }
+    moth_value_free(training);
+    return status;
+}
+
+static moth_status load(loader *l, const char *path, bool compile, moth_layer_maker make, void *user, moth_model **out)
+{
+    moth_value *architecture = NULL;
+    MOTH_TRY(open_file(l, path));
+    MOTH_TRY(parse(l, "model", &architecture));
+    moth_status status = moth_model_from_value(l->ctx, architecture, false, make, user, out);
+    moth_value_free(architecture);
+    if (status != MOTH_OK) {
+        return status == MOTH_ERR_CALLBACK ? status : moth_fail_prefix(l->ctx, "%s", path);
+    }
+    MOTH_TRY(restore_training(l, *out, compile));
+    MOTH_TRY(check_unused(l, *out));
+    return take_all(l, *out);
+}
+
+moth_status moth_model_load(moth_ctx *ctx, const char *path, bool compile, moth_layer_maker make, void *user,
+                            moth_model **out)
+{
+    loader l = { .ctx = ctx };
+    moth_model *model = NULL;
+    moth_status status = load(&l, path, compile, make, user, &model);
+    moth_tensor_file_free(l.file);
+    moth_optimizer_release(l.optimizer);
+    if (status != MOTH_OK) {
+        moth_model_release(model);
+        return status;
+    }
+    *out = model;
+    return MOTH_OK;
+}
+
+moth_status moth_model_load_weights(moth_model *model, const char *path)
+{
+    loader l = { .ctx = model->ctx };
+    if (!model->built) {
+        return moth_fail(model->ctx, MOTH_ERR_STATE,
+                         "load_weights: the shape of the input is not known yet; give the "
+                         "first layer input_shape");
+    }
+    moth_status status = open_file(&l, path);
+    if (status == MOTH_OK) {
+        status = check_unused(&l, model);
+    }
+    if (status == MOTH_OK) {
+        status = take_all(&l, model);
+    }
+    moth_tensor_file_free(l.file);
+    return status;
+}
+
+/* ---- JSON ---- */
+
+moth_status moth_model_to_json(moth_model *model, int indent, char **text)
+{
+    moth_value *value = NULL;
+    moth_buffer buffer = { 0 };
+    MOTH_TRY(moth_model_to_value(model, &value));
+    moth_status status = moth_io_json_text(model->ctx, value, indent, &buffer);
+    moth_value_free(value);
+    if (status == MOTH_OK) {
+        moth_buffer_add(&buffer, "", 1);
+        *text = buffer.failed ? NULL : moth_strdup(buffer.data);
+        status = *text ? MOTH_OK : moth_fail_memory(model->ctx, (int64_t)buffer.size);
+    }
+    moth_buffer_free(&buffer);
+    return status;
+}
+
+moth_status moth_model_from_json(moth_ctx *ctx, const char *text, moth_layer_maker make, void *user, moth_model **out)
+{
+    moth_value *value = NULL;
+    MOTH_TRY(moth_io_json_parse(ctx, "model", text, strlen(text), &value));
+    moth_status status = moth_model_from_value(ctx, value, true, make, user, out);
+    moth_value_free(value);
+    return status;
+}
