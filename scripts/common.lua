@@ -1,0 +1,114 @@
+--- What the experiments share: options of the command line, MNIST as the reference document prepares it, results.
+local moth = require "moth"
+
+local common = { seed = 1671, batch_size = 128, validation_split = 0.2 }
+
+--- Reads `--epochs N`, `--quick` (a tenth of the data, a few epochs), `--seed N` and `--verbose 0|1|2`.
+---@param epochs integer  what the document uses
+---@return { epochs: integer, quick: boolean, verbose?: integer }
+function common.options(epochs)
+    local options = { epochs = epochs, quick = false }
+    local i = 1
+    while arg and arg[i] do
+        local name, value = arg[i], math.tointeger(tonumber(arg[i + 1]))
+        if name == "--quick" then
+            options.quick = true
+            options.epochs = math.min(epochs, 3)
+        elseif (name == "--epochs" or name == "--seed" or name == "--verbose") and value then
+            options[name:sub(3)] = value
+            i = i + 1
+        else
+            io.stderr:write(("usage: moth %s [--epochs N] [--quick] [--seed N] [--verbose 0|1|2]\n"):format(arg[0]))
+            os.exit(2)
+        end
+        i = i + 1
+    end
+    common.seed = options.seed or common.seed
+    moth.seed(common.seed)
+    return options
+end
+
+local function prepare(set, quick)
+    local n = quick and #set.x // 10 or #set.x
+    local x = set.x:slice(1, 1, n):reshape(n, 784)
+    local ids = set.y:slice(1, 1, n)
+    return { x = x, y = moth.one_hot(ids, 10), ids = ids }
+end
+
+--- MNIST in rows of 784, targets one-hot. Pixels stay bytes; the model scales them by 1/255.
+---@param options { quick: boolean }
+---@return table train
+---@return table test
+function common.mnist(options)
+    local train, test = moth.datasets.mnist()
+    train, test = prepare(train, options.quick), prepare(test, options.quick)
+    print(("%d train samples"):format(#train.x))
+    print(("%d test samples"):format(#test.x))
+    return train, test
+end
+
+--- Trains as every experiment of the document does; returns the history.
+function common.fit(model, data, options)
+    return model:fit(data.x, data.y, {
+        batch_size = common.batch_size, epochs = options.epochs, validation_split = common.validation_split,
+        verbose = options.verbose,
+    })
+end
+
+--- Prints test score and accuracy as the document does, and returns them.
+---@return { loss: number, accuracy: number }
+function common.evaluate(model, data)
+    local score = model:evaluate(data.x, data.y, { batch_size = common.batch_size })
+    print(("Test score %.12f"):format(score.loss))
+    print(("Test accuracy %.4f"):format(score.accuracy))
+    return score
+end
+
+--- The document's network: two hidden layers of relu, dropout behind each where a rate is given.
+---@param args? { hidden?: integer, dropout?: number, regularizer?: any }
+function common.mlp(args)
+    args = args or {}
+    local layers, hidden = moth.layers, args.hidden or 128
+    local model = moth.Sequential {
+        layers.Dense { hidden, input_shape = { 784 }, kernel_regularizer = args.regularizer },
+    }
+    local function activate()
+        model:add(layers.Activation "relu")
+        if args.dropout then
+            model:add(layers.Dropout(args.dropout))
+        end
+    end
+    activate()
+    model:add(layers.Dense { hidden, kernel_regularizer = args.regularizer })
+    activate()
+    model:add(layers.Dense { 10, kernel_regularizer = args.regularizer })
+    model:add(layers.Activation "softmax")
+    return model
+end
+
+--- Compiles with the document's loss and metric.
+function common.compile(model, optimizer)
+    model:compile { optimizer = optimizer, loss = "categorical_crossentropy", metrics = { "accuracy" } }
+    return model
+end
+
+--- A table of rows on standard output, columns aligned.
+---@param head string[]
+---@param rows any[][]
+function common.table(head, rows)
+    local widths, lines = {}, { head, table.unpack(rows) }
+    for _, row in ipairs(lines) do
+        for c, cell in ipairs(row) do
+            widths[c] = math.max(widths[c] or 0, #tostring(cell))
+        end
+    end
+    for _, row in ipairs(lines) do
+        local cells = {}
+        for c, cell in ipairs(row) do
+            cells[c] = ("%" .. widths[c] .. "s"):format(tostring(cell))
+        end
+        print(table.concat(cells, "  "))
+    end
+end
+
+return common
