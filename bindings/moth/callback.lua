@@ -26,6 +26,9 @@ callback.hooks = {
 --- Keras's second names for hooks.
 callback.hook_aliases = { on_train_batch_begin = "on_batch_begin", on_train_batch_end = "on_batch_end" }
 
+--- Set when Ctrl-C ended a fit: who called fit in a loop of its own (a sweep) is to end too.
+callback.interrupted = false
+
 ---@class moth.Callback
 ---@field model any
 ---@field params table
@@ -213,7 +216,7 @@ function callback.list(entries, settings)
         entry.model, entry.params, entry.peers = settings.model, settings.params, all
     end
     prepare(all)
-    return setmetatable({ history = history, bound = bind_hooks(all) }, List)
+    return setmetatable({ history = history, params = settings.params, bound = bind_hooks(all) }, List)
 end
 
 --- Whether any callback wants a hook: what would only be computed for it can be left out.
@@ -227,6 +230,9 @@ end
 ---@param hook string
 ---@param ... any  the hook's arguments
 function List:call(hook, ...)
+    if hook == "on_train_end" and self.params.interrupted then
+        callback.interrupted = true
+    end
     for _, entry in ipairs(self.bound[hook]) do
         entry[hook](entry, ...)
     end

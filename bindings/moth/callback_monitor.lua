@@ -3,6 +3,7 @@
 local callback = require "moth.callback"
 local files = require "moth.files"
 local json = require "moth.json"
+local metric_names = require "moth.metric_names"
 local options = require "moth.options"
 local progress = require "moth.progress"
 
@@ -10,36 +11,10 @@ local monitor = {}
 
 -- ---- watching a metric ----------------------------------------------------------------------------------------------
 
--- Which way a metric improves. A name may carry the name of an output in front ("digit_accuracy").
-local rising = { "accuracy", "precision", "recall", "f1", "auc", "top_k", "r2_score" }
-local falling = {
-    "loss", "mse", "mae", "mape", "msle", "huber", "log_cosh", "crossentropy", "kl_divergence", "hinge", "poisson",
-    "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error",
-    "root_mean_squared_error",
-}
-
-local function is_one_of(name, known)
-    for _, word in ipairs(known) do
-        if name == word or name:sub(-#word - 1) == "_" .. word then
-            return true
-        end
-    end
-    return false
-end
-
 local function set_up(self)
     self.monitor = options.full_name(self.monitor)
     self.min_delta = math.abs(self.min_delta or 0)
-    if self.mode == "auto" then
-        if is_one_of(self.monitor, rising) then
-            self.mode = "max"
-        elseif is_one_of(self.monitor, falling) then
-            self.mode = "min"
-        else
-            options.fail(('%s: cannot tell whether %s should rise or fall; set mode = "max" or mode = "min"'):format(
-                self.__name, options.show(self.monitor)))
-        end
-    end
+    self.mode = metric_names.direction(self.monitor, self.mode, self.__name)
 end
 
 -- Strictly better than the reference by more than min_delta. Not-a-number is never better; anything beats nothing.

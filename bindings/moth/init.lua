@@ -29,5 +29,6 @@ moth.gradcheck = require "moth.gradcheck"
 moth.callbacks = require "moth.callbacks"
 moth.datasets = require "moth.datasets"
 moth.plot = require "moth.plot"
+moth.sweep = require "moth.sweep"
 
 return moth

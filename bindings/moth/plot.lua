@@ -157,7 +157,8 @@ local function value_texts(rows)
     for i, row in ipairs(rows) do
         texts[i] = {}
         for j, value in ipairs(row) do
-            texts[i][j] = math.type(value) == "integer" and tostring(value) or ("%.3g"):format(value)
+            texts[i][j] = not data.finite(value) and "" or math.type(value) == "integer" and tostring(value)
+                or ("%.3g"):format(value)
         end
     end
     return texts
