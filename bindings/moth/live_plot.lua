@@ -52,7 +52,7 @@ end
 function LivePlot:on_train_end()
     local screen = self:screen()
     if screen.live then
-        screen:keep(nil)
+        screen:leave()
     elseif #self.epoch > 1 then
         screen:message(table.concat(self:lines(), "\n"))
     end

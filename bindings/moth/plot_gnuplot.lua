@@ -299,13 +299,13 @@ local function heatmap(script, panel)
     end
     script:add("set xtics %s scale 0 norotate", ticks(panel.xnames))
     script:add("set ytics %s scale 0", ticks(panel.ynames))
-    script:add("set size ratio %s", panel.square and 1 or -1)
+    script:add(panel.square and "set size ratio 1" or "set size noratio")
     if panel.texts then
         cell_labels(script, panel)
     end
     local block = script:block(panel.values)
-    -- Cells as rectangles stay sharp at any size; there are few of them.
-    script:add("plot %s matrix using ($1+1):($2+1):3 with image pixels", block)
+    -- In SVG cells are rectangles, which stay sharp at any size; elsewhere rectangles would leave seams.
+    script:add("plot %s matrix using ($1+1):($2+1):3 with image %s", block, script.kind == "svg" and "pixels" or "")
     script:add("unset label; set size noratio; unset colorbox; unset rmargin")
 end
 
@@ -379,6 +379,14 @@ end
 
 local drawers = { xy = xy, heatmap = heatmap, images = pictures }
 
+local function longest(names)
+    local size = 0
+    for _, name in ipairs(names) do
+        size = math.max(size, utf8.len(name) or #name)
+    end
+    return size
+end
+
 -- The size of a panel that nobody chose, in pixels of 1/96 inch.
 local function panel_size(panel, panels)
     if panel.kind == "images" then
@@ -389,7 +397,8 @@ local function panel_size(panel, panels)
     elseif panel.kind == "heatmap" then
         local rows, columns = #panel.values, #panel.values[1]
         local cell = math.max(14, math.min(48, 560 // math.max(rows, columns)))
-        return math.max(columns * cell + 130, 260), math.max(rows * cell + 80, 200)
+        local width = math.max(cell, math.min(8 * longest(panel.xnames) + 6, 90))
+        return math.max(columns * width + 130 + 8 * longest(panel.ynames), 260), math.max(rows * cell + 90, 200)
     elseif panels > 1 then
         return SMALL_WIDTH, SMALL_HEIGHT
     end

@@ -45,8 +45,11 @@ function Canvas:dot(x, y, index)
     end
     local across, down = self.dots[1], self.dots[2]
     local at = y // down * self.columns + x // across
-    local cell = self.cells[at] or { bits = 0 }
-    self.cells[at] = cell
+    local cell = self.cells[at]
+    if not cell or cell.text then
+        cell = { bits = 0 }
+        self.cells[at] = cell
+    end
     cell.bits = cell.bits | braille_bits[x % across + 1][y % down + 1]
     cell.index = index
 end
@@ -62,6 +65,15 @@ end
 function Canvas:text(column, row, text, index)
     if row >= 0 and row < self.rows and column >= 0 and column < self.columns then
         self.cells[row * self.columns + column] = { text = text, index = index }
+    end
+end
+
+-- A point that stands alone would be hard to see as a single dot.
+function Canvas:mark(x, y, index)
+    if self.style.utf8 then
+        self:text(x // self.dots[1], y // self.dots[2], "•", index)
+    else
+        self:dot(x, y, index)
     end
 end
 
@@ -107,7 +119,7 @@ local function draw_series(canvas, series, index, to_column, to_row)
         end
         if x and y then
             if series.style == "points" then
-                canvas:dot(x, y, index)
+                canvas:mark(x, y, index)
             elseif series.style == "steps" and last_x then
                 canvas:line(last_x, last_y, x, last_y, index)
                 canvas:line(x, last_y, x, y, index)

@@ -118,16 +118,25 @@ function Screen:result(text)
 end
 
 --- Keeps some lines at the bottom of a live screen, above the live line, in place of those kept before.
----@param lines string[]?  nil: what is kept stays where it stands, and is no longer kept at the bottom
+---@param lines string[]
 function Screen:keep(lines)
-    if lines then
-        self:above(function()
-            self.block = nil
-        end)
-        self.err:write(table.concat(lines, "\n"), "\n")
-        self.err:flush()
-    end
+    self:drop()
+    self.err:write(table.concat(lines, "\n"), "\n")
+    self.err:flush()
     self.block = lines
+end
+
+--- Takes the kept lines off the screen.
+function Screen:drop()
+    self:above(function()
+        self.block = nil
+    end)
+end
+
+--- Leaves the kept lines where they stand; what comes next is written below.
+function Screen:leave()
+    self:clear()
+    self.block = nil
 end
 
 local default_screen

@@ -79,7 +79,9 @@ local function over_one(sweep, name, metric, file, settings)
             ranged = ranged or low ~= high
         end
     end
-    if not ranged then
+    if ranged then
+        args.ylabel = args.ylabel .. " (median and range)"
+    else
         args.low, args.high = nil, nil
     end
     args.xlog = numeric and (sweep.log[name] or grows_by_factors(groups)) or nil

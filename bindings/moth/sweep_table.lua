@@ -108,7 +108,10 @@ function sweep_table.metrics(groups)
     return table.move(rest, 1, #rest, #names + 1, names)
 end
 
-local function number(value)
+--- A result as a table shows it: counts as they are, other numbers as in progress lines.
+---@param value number
+---@return string
+function sweep_table.number(value)
     return math.type(value) == "integer" and tostring(value) or progress.number(value)
 end
 
@@ -117,11 +120,11 @@ local function result_text(group, metric)
     if not middle then
         local record = group.records[1]
         local value = record and record.result and record.result[metric]
-        return value ~= nil and tostring(math.type(value) and number(value) or value) or ""
+        return value ~= nil and tostring(math.type(value) and sweep_table.number(value) or value) or ""
     elseif low == high then
-        return number(middle)
+        return sweep_table.number(middle)
     end
-    return ("%s (%s to %s)"):format(number(middle), number(low), number(high))
+    return ("%s (%s to %s)"):format(sweep_table.number(middle), sweep_table.number(low), sweep_table.number(high))
 end
 
 -- What a reader has to know beside the numbers.

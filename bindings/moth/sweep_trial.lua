@@ -102,6 +102,8 @@ function Report:callback(metric)
             local value = logs[metric]
             if math.type(value) and self(epoch, value) then
                 callbacks.model.stop_training = true
+                -- After the last epoch there is nothing to end early.
+                self.hopeless = epoch < callbacks.params.epochs
             end
         end,
     }

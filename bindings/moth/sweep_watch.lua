@@ -42,16 +42,20 @@ function Watch:describe(index)
     return sweep_table.describe(self.sweep.names, self.sweep.trials[index].params)
 end
 
-local function outcome(record)
-    local text = record.status == "failed" and "failed: " .. record.error or ""
-    local parts = {}
+-- What the sweep looks for first, then the other results.
+function Watch:outcome(record)
+    if record.status == "failed" then
+        return "failed: " .. record.error
+    end
+    local parts, first = {}, self.sweep.prune and self.sweep.prune.metric
     for _, pair in ipairs(progress.pairs(record.result or {})) do
-        parts[#parts + 1] = ("%s: %s"):format(pair[1], progress.number(pair[2]))
+        local at = pair[1] == first and 1 or #parts + 1
+        table.insert(parts, at, ("%s: %s"):format(pair[1], sweep_table.number(pair[2])))
     end
     if record.status == "pruned" then
         parts[#parts + 1] = "ended early"
     end
-    return text .. table.concat(parts, " - ")
+    return table.concat(parts, " - ")
 end
 
 -- The time that is left if trials go on as they went.
@@ -83,7 +87,7 @@ function Watch:rows()
     local rows = {}
     for i = math.max(1, #self.finished - room + 1), #self.finished do
         local entry = self.finished[i]
-        rows[#rows + 1] = { self:describe(entry.index), outcome(entry.record) }
+        rows[#rows + 1] = { self:describe(entry.index), self:outcome(entry.record) }
     end
     local indices = {}
     for index in pairs(self.running) do
@@ -149,7 +153,7 @@ function Watch:finish(index, record, trace)
     if self:in_table() then
         self:draw()
     else
-        self.screen:message(("%s - %s%s"):format(self:describe(index), outcome(record), self:remaining()))
+        self.screen:message(("%s - %s%s"):format(self:describe(index), self:outcome(record), self:remaining()))
     end
 end
 
@@ -157,8 +161,10 @@ end
 ---@param interrupted boolean
 function Watch:close(interrupted)
     progress.unnest()
-    if self:in_table() then
-        self.screen:keep(nil)
+    if self:in_table() and interrupted then
+        self.screen:leave()
+    elseif self:in_table() then
+        self.screen:drop() -- the table of results follows
     end
     local sweep = self.sweep
     local elapsed = progress.elapsed(self.screen.clock() - self.started)

@@ -294,6 +294,11 @@ describe("plots in the terminal", function()
         end, { columns = 25, rows = 6 }))
     end)
 
+    it("draws points that can be seen", function()
+        local lines = lines_of(function() return plot { { 1, 2, 3 }, { 1, 3, 2 }, style = "points" } end)
+        assert.are.equal(3, count(table.concat(lines, "\n"), "•"))
+    end)
+
     it("tells curves apart without colours", function()
         local lines = lines_of(kinds.series)
         assert.is_truthy(lines[2]:find("a sine   b cosine", 1, true))

@@ -390,7 +390,7 @@ describe("the results of a sweep", function()
         local file = directory .. "/lr.svg"
         assert.are.equal(file, s:plot("lr", "val_loss", file))
         local text = text_of(file)
-        for _, label in ipairs { ">lr<", ">val loss<", ">0.001<", ">0.1<" } do
+        for _, label in ipairs { ">lr<", ">val loss (median and range)<", ">0.001<", ">0.1<" } do
             assert.is_truthy(text:find(label, 1, true), label)
         end
         -- The range over the other parameter is a band.
@@ -463,21 +463,25 @@ describe("the median rule", function()
         assert.are.same({ { 1, 0 }, { 2, 0 } }, s:records()[2].reports)
     end)
 
-    it("stops a fit through a callback", function()
+    it("stops a fit through a callback, unless it is over anyway", function()
+        local series = { { 0.1, 0.2, 0.3 }, { 0.05, 0.1, 0.15 }, { 0.1, 0.2, 0.2 } }
         local stopped = {}
-        local s = sweep { name = "fit", grid = { i = { 1, 2 } }, prune = { "val_acc", startup = 1 },
+        local s = sweep { name = "fit", grid = { i = { 1, 2, 3 } }, prune = { "val_acc", startup = 1 },
             trial = function(p, report)
-                local model = {}
                 local one = report:callback()
-                one.model = model
-                for epoch = 1, 3 do
-                    one:on_epoch_end(epoch, { val_accuracy = epoch / 10 / p.i })
-                    stopped[p.i] = not stopped[p.i] and model.stop_training and epoch or stopped[p.i]
+                one.model, one.params = {}, { epochs = 3 }
+                for epoch, value in ipairs(series[p.i]) do
+                    one:on_epoch_end(epoch, { val_accuracy = value })
+                    if one.model.stop_training then
+                        stopped[p.i] = epoch
+                        break
+                    end
                 end
                 return 1
             end }
-        assert.are.same({ [2] = 1 }, stopped)
+        assert.are.same({ [2] = 1, [3] = 3 }, stopped)
         assert.are.equal("pruned", s:records()[2].status)
+        assert.are.equal("done", s:records()[3].status)
     end)
 
     it("refuses wrong reports", function()
@@ -594,7 +598,10 @@ describe("workers", function()
                 assert.are.equal(1, lines_in(directory .. "/runs-of-" .. a))
             end
             assert.are.equal(1, lines_in(directory .. "/runs-of-first"))
-            local logs = text_of(directory .. "/s/worker-1.log") .. text_of(directory .. "/s/worker-2.log")
+            local logs = ""
+            for worker = 1, workers do
+                logs = logs .. text_of(directory .. "/s/worker-" .. worker .. ".log")
+            end
             assert.is_truthy(logs:find("before the sweep\n", 1, true))
             assert.is_truthy(logs:find("trial 7\n", 1, true))
             assert.is_truthy(logs:find("stack traceback", 1, true))
