@@ -1,25 +1,12 @@
 /* What recurrent ops share: activations whose derivative follows from their value, applied to runs of numbers in place,
  * and the order of steps, forward and backward, with one product for all rows of a tile at each step. Included by
- * kernel files, so that each CPU variant has its own copy; the codes are for layers too. */
+ * kernel files, so that each CPU variant has its own copy. */
 #ifndef MOTH_OPS_RECURRENT_H
 #define MOTH_OPS_RECURRENT_H
 
 #include "ops/nn_util.h"
 #include "ops/real.h"
-
-/* Values of the attributes `activation` and `recurrent_activation`. Definitions and constants as in activation.c. */
-enum {
-    MOTH_RECURRENT_TANH,
-    MOTH_RECURRENT_SIGMOID,
-    MOTH_RECURRENT_RELU,
-    MOTH_RECURRENT_HARD_SIGMOID,
-    MOTH_RECURRENT_LINEAR,
-    MOTH_RECURRENT_SOFTSIGN,
-    MOTH_RECURRENT_ELU, /* alpha 1 */
-    MOTH_RECURRENT_SELU,
-    MOTH_RECURRENT_EXPONENTIAL,
-    MOTH_RECURRENT_ACTIVATIONS /* number of them */
-};
+#include "ops/recurrent_codes.h"
 
 #define MOTH_SELU_SCALE MOTH_R(1.0507009873554805)
 #define MOTH_SELU_ALPHA MOTH_R(1.6732632423543772)
@@ -124,14 +111,6 @@ __attribute__((unused)) static moth_status moth_check_cell(moth_infer *q, int ga
     }
     return MOTH_OK;
 }
-
-/* The attributes of all cells. */
-enum {
-    MOTH_CELL_ACTIVATION = 0,
-    MOTH_CELL_RECURRENT_ACTIVATION = 1,
-    MOTH_CELL_REVERSE = 2,
-    MOTH_CELL_WANTS_FIRST = 3 /* of the gradients: is that of the first state wanted? */
-};
 
 #define MOTH_CELL_ATTR_ACTIVATION                                                                    \
     {                                                                                                \
