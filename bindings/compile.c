@@ -7,6 +7,8 @@
 
 #include "autograd/autograd.h"
 #include "graph/internal.h"
+#include "nn/emit.h"
+#include "objects.h"
 #include "plan/plan.h"
 #include "tensor.h"
 
@@ -23,6 +25,8 @@ typedef struct leaf {
 
 typedef struct program {
     moth_graph graph;
+    moth_optimizer *optimizer;       /* of a training step; NULL: results can be differentiated instead */
+    moth_graph update;               /* what it does to the captured tensors */
     int n_args, n_results, n_leaves; /* tensors among the arguments and the results; captured tensors */
     moth_tensor *arg[MAX_ARGS];      /* placeholders */
     moth_tensor *result[MAX_RESULTS];
@@ -69,6 +73,8 @@ static void program_release(moth_callback *self)
         moth_tensor_release(p->dx[i]);
     }
     moth_graph_clear(&p->graph);
+    moth_graph_clear(&p->update);
+    moth_optimizer_release(p->optimizer);
     moth_free(p->leaves);
     moth_free(p->dx);
     moth_free(p->dx_output);
@@ -244,16 +250,32 @@ static void take_results(lua_State *L, program *p, int owner, int first)
     lua_setiuservalue(L, owner, 1);
 }
 
+/* A training step stops before its update where the loss is not finite. */
 static moth_status build_forward(moth_ctx *ctx, program *p)
 {
+    static const char *const check_name = "the loss";
+    size_t n = (size_t)(p->graph.n_effects + p->update.n_effects);
+    moth_node **effects = moth_malloc((n + 1) * sizeof(moth_node *));
+    if (!effects) {
+        return moth_fail_memory(ctx, (int64_t)(n * sizeof(moth_node *)));
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t own = (size_t)p->graph.n_effects;
+        effects[i] = i < own ? p->graph.effects[i] : p->update.effects[i - own];
+    }
     moth_plan_spec spec = { .n_inputs = p->n_args,
                             .inputs = p->arg,
                             .n_outputs = p->n_results,
                             .outputs = p->result,
-                            .n_effects = (int)p->graph.n_effects,
-                            .effects = p->graph.effects,
+                            .n_effects = (int)n,
+                            .effects = effects,
+                            .n_checks = p->update.n_effects > 0,
+                            .checks = p->result,
+                            .check_names = &check_name,
                             .capacity = p->capacity };
-    return moth_plan_new(ctx, &spec, &p->forward_arena, &p->forward);
+    moth_status status = moth_plan_new(ctx, &spec, &p->forward_arena, &p->forward);
+    moth_free(effects);
+    return status;
 }
 
 static bool leaf_known(const program *p, const moth_tensor *t)
@@ -368,10 +390,72 @@ static moth_status build_backward(moth_ctx *ctx, program *p)
     return status;
 }
 
+/* ---- the training step ---- */
+
+/* Records the gradients of the first result with respect to every captured tensor that asks for one, and what the
+ * optimizer does with them. */
+static moth_status emit_update(moth_ctx *ctx, program *p, moth_pass *pass, moth_tensor **x, moth_tensor **dx)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_leaves; i++) {
+        if (p->leaves[i].requires_grad) {
+            x[n++] = p->leaves[i].t;
+        }
+    }
+    moth_tensor *seed = moth_emit_constant(pass->scope, 1);
+    if (seed && p->result[0]->meta.rank > 0) {
+        seed = moth_emit_reshape(pass->scope, seed, p->result[0]->meta.rank, p->result[0]->meta.shape);
+    }
+    MOTH_TRY(pass->scope->status);
+    MOTH_TRY(moth_gradients(ctx, 1, p->result, &seed, n, x, dx));
+    for (int i = 0; i < n; i++) {
+        moth_scope_own(pass->scope, dx[i]);
+    }
+    bool grad_before = ctx->grad_enabled;
+    ctx->grad_enabled = false;
+    moth_status status = moth_optimizer_emit(p->optimizer, pass, n, x, dx, NULL);
+    ctx->grad_enabled = grad_before;
+    return status;
+}
+
+static moth_status record_update(moth_ctx *ctx, program *p)
+{
+    if (p->n_results < 1 || p->result_position[0] != 0 || moth_meta_elements(&p->result[0]->meta) != 1 ||
+        !p->result[0]->requires_grad) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT,
+                         "compile: with an optimizer the function must return the loss first: one "
+                         "value that depends on tensors with requires_grad");
+    }
+    moth_tensor **x = moth_calloc(2 * ((size_t)p->n_leaves + 1) * sizeof(moth_tensor *));
+    if (!x) {
+        return moth_fail_memory(ctx, p->n_leaves * 16);
+    }
+    moth_scope scope;
+    moth_scope_open(&scope, ctx);
+    moth_pass pass = { .ctx = ctx, .scope = &scope, .training = true };
+    moth_trace_begin(ctx, &p->update);
+    moth_status status = emit_update(ctx, p, &pass, x, x + p->n_leaves + 1);
+    moth_trace_end(ctx, &p->update);
+    moth_scope_close(&scope, 0, NULL, NULL);
+    moth_free(x);
+    return status;
+}
+
+/* The first plan shows which tensors were captured; the second one changes them. */
+static moth_status build_step(moth_ctx *ctx, program *p)
+{
+    MOTH_TRY(record_update(ctx, p));
+    drop_plans(p);
+    return build_forward(ctx, p);
+}
+
 static moth_status build(moth_ctx *ctx, program *p)
 {
     MOTH_TRY(build_forward(ctx, p));
     MOTH_TRY(find_leaves(ctx, p));
+    if (p->optimizer) {
+        return build_step(ctx, p);
+    }
     if (!wants_gradient(ctx, p)) {
         return MOTH_OK;
     }
@@ -383,22 +467,24 @@ static moth_status build(moth_ctx *ctx, program *p)
     return status == MOTH_OK ? build_backward(ctx, p) : status;
 }
 
-/* trace(f, training, exact, …) -> program. The function runs once, on placeholders. */
+/* trace(f, training, exact, optimizer, …) -> program. The function runs once, on placeholders. */
 static int trace(lua_State *L)
 {
     int last = lua_gettop(L);
     bool training = lua_toboolean(L, 2), exact = lua_toboolean(L, 3);
+    moth_optimizer *optimizer = lua_isnoneornil(L, 4) ? NULL : mothb_check_optimizer(L, 4);
     luaL_checkstack(L, 2 * last + 16, NULL);
     mothb_state *state = mothb_get_state(L);
     program *p = (*new_program(L))->user;
+    p->optimizer = moth_optimizer_retain(optimizer);
     int owner = lua_gettop(L);
     lua_pushvalue(L, 1);
-    push_arguments(L, p, 4, last, exact);
+    push_arguments(L, p, 5, last, exact);
     bool training_before = state->training, grad_before = state->ctx->grad_enabled;
     state->training = training;
     state->draws = 0;
     moth_trace_begin(state->ctx, &p->graph);
-    int status = lua_pcall(L, last - 3, LUA_MULTRET, 0);
+    int status = lua_pcall(L, last - 4, LUA_MULTRET, 0);
     moth_trace_end(state->ctx, &p->graph);
     state->training = training_before;
     state->ctx->grad_enabled = grad_before;
@@ -573,7 +659,13 @@ static int program_call(lua_State *L)
     if (rows > p->capacity || !p->forward) {
         MOTHB_CALL(L, grow(ctx, p, rows > p->capacity ? rows : p->capacity));
     }
+    if (p->optimizer) {
+        moth_optimizer_prepare(p->optimizer);
+    }
     MOTHB_CALL(L, moth_plan_run(ctx, p->forward, rows, data, &run));
+    if (p->optimizer) {
+        moth_optimizer_advance(p->optimizer);
+    }
     int first = lua_gettop(L) + 1;
     for (int k = 0; k < p->n_results; k++) {
         moth_tensor **box = mothb_new_tensor(L);

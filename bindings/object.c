@@ -202,10 +202,11 @@ bool mothb_training_option(lua_State *L, int arg)
 {
     static const char *const known[] = { "training", NULL };
     mothb_check_options(L, arg, known);
+    bool fallback = mothb_get_state(L)->training; /* of the function that is being compiled */
     if (lua_isnoneornil(L, arg)) {
-        return false;
+        return fallback;
     }
-    return mothb_opt_bool(L, mothb_option(L, arg, "training"), false);
+    return mothb_opt_bool(L, mothb_option(L, arg, "training"), fallback);
 }
 
 int mothb_run_pass(lua_State *L, mothb_pass_fn run, void *object, bool training, int n_in, moth_tensor *const *in)

@@ -6,10 +6,14 @@ local options = require "moth.options"
 -- a signature each time).
 local MOST_PROGRAMS = 64
 
-local spec = { name = "compile", positionals = 0, { "training", "boolean", default = false } }
+local spec = {
+    name = "compile", positionals = 0,
+    { "training", "boolean", default = false },
+    { "optimizer", "any" },
+}
 
-local function trace(f, training, exact, ...)
-    local ok, program = pcall(core.trace, f, training, exact, ...)
+local function trace(f, training, exact, optimizer, ...)
+    local ok, program = pcall(core.trace, f, training, exact, optimizer, ...)
     if ok then
         return program
     end
@@ -22,15 +26,21 @@ end
 --- Compiles a function of tensors. It is traced: it runs once for each signature (types, shapes up to the number of
 --- rows, values of other arguments) with tensors whose values are not known, and what it did to them is then run
 --- natively. Lua numbers that it uses are constants of the trace, tensors from outside are read at each run, assignments
---- to them are made at the end of a run. Results can be differentiated, with the same numbers as without compile.
+--- to them are made at the end of a run. Results can be differentiated, with the same numbers as without compile. With
+--- an optimizer the function is a training step: its first result is the loss, and every tensor from outside that has
+--- requires_grad is updated.
 ---@param f fun(...): ... tensors, numbers, strings, booleans and nil in; tensors (and constants) out
----@param settings? { training?: boolean }
+---@param settings? { training?: boolean, optimizer?: any }
 ---@return fun(...): ...
 local function compile(f, settings)
     if type(f) ~= "function" then
         options.fail("compile: the first argument must be a function; got " .. options.show(f))
     end
-    local training = options.read(spec, settings).training
+    local read = options.read(spec, settings)
+    local training, optimizer = read.training, read.optimizer
+    if optimizer ~= nil and not core.is_optimizer(optimizer) then
+        optimizer = core.optimizer(optimizer)
+    end
     local programs, count, inexact = {}, 0, {}
 
     local function program_for(...)
@@ -42,7 +52,7 @@ local function compile(f, settings)
         if program and not core.stale(program) then
             return program
         end
-        program = trace(f, training, exact, ...)
+        program = trace(f, training, exact, optimizer, ...)
         if not program then
             inexact[key] = true
             return nil
