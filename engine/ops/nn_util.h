@@ -38,20 +38,21 @@ static inline int64_t row_elements(const moth_arg *a)
     return a->rank > 0 ? span(a->shape, 1, a->rank) : 1;
 }
 
-/* Is optional input i there? */
+/* Is optional input i there? Shape rules see an absent one as a shape without dims; so a tensor without dims counts as
+ * absent everywhere. */
 static inline bool infer_has(const moth_infer *q, int i)
 {
-    return i < q->n_in && q->in[i] != NULL;
+    return i < q->n_in && q->in[i]->rank > 0;
 }
 
 static inline bool call_has(const moth_call *call, int i)
 {
-    return i < call->n_in && call->in[i].data != NULL;
+    return i < call->n_in && call->in[i].data != NULL && call->in[i].rank > 0;
 }
 
 static inline bool grad_has(const moth_grad *g, int i)
 {
-    return i < g->n_in && g->x[i] != NULL;
+    return i < g->n_in && g->x[i] != NULL && g->x[i]->meta.rank > 0;
 }
 
 static inline void out_like(moth_meta *out, const moth_meta *like)
@@ -61,6 +62,13 @@ static inline void out_like(moth_meta *out, const moth_meta *like)
     for (int d = 0; d < like->rank; d++) {
         out->shape[d] = like->shape[d];
     }
+}
+
+/* A shape rule: the output is as the first input. */
+static inline moth_status infer_like_first(moth_infer *q)
+{
+    out_like(&q->out[0], q->in[0]);
+    return MOTH_OK;
 }
 
 /* Divides scratch memory into parts of 64-byte alignment. Without memory it only adds up what is needed. */

@@ -47,7 +47,7 @@ static bool run_update(const moth_call *call, int64_t r0, int64_t r1, update_loo
     int64_t row = row_elements(&call->in[W]), at = r0 * row, n = (r1 - r0) * row;
     moth_real *w = reals(&call->in[W]) + at, *slot[MAX_SLOTS];
     for (int k = 0; k < MAX_SLOTS; k++) {
-        slot[k] = call_has(call, SLOT + k) ? reals(&call->in[SLOT + k]) + at : NULL;
+        slot[k] = SLOT + k < call->n_in && call->in[SLOT + k].data ? reals(&call->in[SLOT + k]) + at : NULL;
     }
     if (h[MOTH_UPDATE_DECAY] != 0) {
         for (int64_t i = 0; i < n; i++) {
