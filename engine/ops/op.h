@@ -161,6 +161,10 @@ typedef struct moth_case {
     }
 #define MOTH_REALS(low_, high_, layout_, rank_, ...) MOTH_IN(MOTH_FLOAT32, low_, high_, layout_, rank_, __VA_ARGS__)
 #define MOTH_REAL(rank_, ...) MOTH_REALS(-1, 1, 0, rank_, __VA_ARGS__)
+#define MOTH_ABSENT     \
+    {                   \
+        .rank = -1      \
+    }
 
 struct moth_op {
     const char *name;
