@@ -52,13 +52,13 @@ function callback.class(spec, class)
     class.__name = "callbacks." .. spec.name
     setmetatable(class, Callback)
     local full = { name = class.__name, positionals = spec.positionals, table.unpack(spec) }
-    return function(args)
+    return options.declare(function(args)
         local self = setmetatable(options.read(full, args), class)
         if self.init then
             self:init()
         end
         return self
-    end
+    end, full)
 end
 
 --- What an interrupted fit needs to go on: the fields that a class lists as `saved`, and the one with a list of tensors

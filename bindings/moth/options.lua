@@ -272,6 +272,24 @@ local function place_positionals(spec, args, given, fail)
     end
 end
 
+local specs = setmetatable({}, { __mode = "k" })
+
+--- Notes the spec of a constructor, so that help and completion know its options.
+---@generic T
+---@param constructor T
+---@param spec moth.Spec
+---@return T constructor
+function options.declare(constructor, spec)
+    specs[constructor] = spec
+    return constructor
+end
+
+--- The constructors that were declared, with their specs.
+---@return table<function, moth.Spec>
+function options.declared()
+    return specs
+end
+
 --- Reads a constructor's argument by its spec.
 ---@param spec moth.Spec
 ---@param args any  the constructor table, or a bare positional, or nil
