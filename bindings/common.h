@@ -41,6 +41,9 @@ void mothb_open_state(lua_State *L);
 /* Position of the innermost Lua code that is not moth's own, as "file:line: ", or "". Pushes it. */
 void mothb_where(lua_State *L);
 
+/* Whether Lua code with that source is moth's own: it is never to blame, the user's call into it is. */
+bool mothb_is_own_source(const char *source);
+
 /* Raises the message on the context in front of which stands the user's position. A failed callback is raised again as
  * it was; an interrupt is taken back. Never returns; the return type allows `return mothb_raise(…)`. */
 int mothb_raise(lua_State *L, moth_status status);
@@ -92,6 +95,7 @@ void mothb_open_shape(lua_State *L);
 void mothb_open_grad(lua_State *L);
 void mothb_open_compile(lua_State *L);
 void mothb_open_io(lua_State *L);
+void mothb_open_system(lua_State *L);
 
 /* ---- tensors ---- */
 

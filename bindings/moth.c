@@ -62,6 +62,17 @@ static int core_clock(lua_State *L)
     return 1;
 }
 
+/* sources() -> the Lua modules inside, text by name: documentation is read from their annotations. */
+static int core_sources(lua_State *L)
+{
+    lua_newtable(L);
+    for (const moth_embedded *module = moth_embedded_sources; module->name; module++) {
+        lua_pushlstring(L, (const char *)module->data, module->size);
+        lua_setfield(L, -2, module->name);
+    }
+    return 1;
+}
+
 /* ---- opening ---- */
 
 /* The source of a module: from the folder MOTH_LUA where that has it, else the one inside. */
@@ -115,12 +126,13 @@ static void open_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "clock", core_clock }, { "cpu", core_cpu },         { "live_bytes", core_live_bytes },
-        { "seed", core_seed },   { "threads", core_threads }, { NULL, NULL },
+        { "seed", core_seed },   { "sources", core_sources }, { "threads", core_threads },
+        { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
-        mothb_open_value, mothb_open_size,  mothb_open_tensor,  mothb_open_create,
-        mothb_open_shape, mothb_open_grad,  mothb_open_compile, mothb_open_io,
-        mothb_open_layer, mothb_open_model, mothb_open_train,   mothb_open_checkpoint,
+        mothb_open_value, mothb_open_size,       mothb_open_tensor, mothb_open_create, mothb_open_shape,
+        mothb_open_grad,  mothb_open_compile,    mothb_open_io,     mothb_open_layer,  mothb_open_model,
+        mothb_open_train, mothb_open_checkpoint, mothb_open_system,
     };
     lua_newtable(L);
     mothb_register(L, functions);

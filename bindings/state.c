@@ -60,8 +60,7 @@ moth_ctx *mothb_ctx(lua_State *L)
 
 /* ---- errors ---- */
 
-/* Lua code of moth itself is never to blame: the user's call into it is. */
-static bool is_own_source(const char *source)
+bool mothb_is_own_source(const char *source)
 {
     const char *dir = getenv("MOTH_LUA");
     return strncmp(source, "=moth/", 6) == 0 ||
@@ -73,7 +72,7 @@ void mothb_where(lua_State *L)
     lua_Debug ar;
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
-        if (ar.currentline > 0 && !is_own_source(ar.source)) {
+        if (ar.currentline > 0 && !mothb_is_own_source(ar.source)) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
             return;
         }

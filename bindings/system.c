@@ -1,0 +1,96 @@
+/* What Lua's own libraries do not tell: the terminal, directories. */
+#include <dirent.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common.h"
+
+/* isatty(0, 1 or 2) -> whether that stream is a terminal */
+static int core_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)mothb_check_int(L, 1, STDIN_FILENO, STDERR_FILENO)));
+    return 1;
+}
+
+/* The size by the first standard stream that is a terminal; zeros where none is. */
+static struct winsize terminal_size(void)
+{
+    static const int streams[] = { STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO };
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        struct winsize size;
+        if (ioctl(streams[i], TIOCGWINSZ, &size) == 0) {
+            return size;
+        }
+    }
+    return (struct winsize){ .ws_row = 0 };
+}
+
+/* terminal_width() -> columns; 0 where that is not known */
+static int core_terminal_width(lua_State *L)
+{
+    lua_pushinteger(L, terminal_size().ws_col);
+    return 1;
+}
+
+/* terminal_height() -> rows; 0 where that is not known */
+static int core_terminal_height(lua_State *L)
+{
+    lua_pushinteger(L, terminal_size().ws_row);
+    return 1;
+}
+
+static int close_directory(lua_State *L)
+{
+    DIR **directory = lua_touserdata(L, 1);
+    if (*directory) {
+        closedir(*directory);
+        *directory = NULL;
+    }
+    return 0;
+}
+
+/* list_directory(path) -> names in it, directories with a slash behind; an empty list where it cannot be read */
+static int core_list_directory(lua_State *L)
+{
+    const char *path = mothb_check_string(L, 1);
+    DIR **directory = lua_newuserdatauv(L, sizeof *directory, 0);
+    *directory = NULL;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_directory);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_newtable(L);
+    *directory = opendir(path);
+    if (!*directory) {
+        return 1;
+    }
+    lua_Integer n = 0;
+    /* cppcheck-suppress readdirCalled; the stream is used here only */
+    for (struct dirent *entry; (entry = readdir(*directory));) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+            continue;
+        }
+        struct stat info;
+        bool folder = fstatat(dirfd(*directory), name, &info, 0) == 0 && S_ISDIR(info.st_mode);
+        lua_pushfstring(L, folder ? "%s/" : "%s", name);
+        lua_rawseti(L, -2, ++n);
+    }
+    closedir(*directory);
+    *directory = NULL;
+    return 1;
+}
+
+void mothb_open_system(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "isatty", core_isatty },
+        { "list_directory", core_list_directory },
+        { "terminal_width", core_terminal_width },
+        { "terminal_height", core_terminal_height },
+        { NULL, NULL },
+    };
+    mothb_register(L, functions);
+}
