@@ -1,129 +1,256 @@
-/* The program `moth`: runs a script, or code from the command line. */
+/* The program `moth`: runs scripts and code from the command line as `lua` does, the commands of moth/cli.lua, and the
+ * REPL of moth/repl.lua. */
+#include <langinfo.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
 #include "common.h"
+#include "interrupt.h"
+#include "line_lua.h"
 #include "moth_version.h"
 
 int luaopen_moth(lua_State *L);
 
 enum { EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-/* What the signal handler needs: there is one Lua state in this program. */
-static lua_State *interrupted_state;
-static moth_ctx *interrupted_ctx;
-static volatile sig_atomic_t interrupts;
+typedef struct {
+    int argc;
+    char **argv;
+    int script; /* index of the script's name, or argc */
+    bool code;  /* -e or -l was given */
+    bool interactive, version, help;
+    const char *bad; /* an option that there is not, or that lacks its argument */
+} command_line;
 
-/* Both calls only store a word, as lua.c relies on too.
- * NOLINTBEGIN(bugprone-signal-handler,cert-sig30-c) */
-static void on_interrupt(int signal_number)
-{
-    signal(signal_number, SIG_DFL); /* the second one ends the program */
-    interrupts = 1;
-    moth_ctx_interrupt(interrupted_ctx);
-    lua_sethook(interrupted_state, mothb_interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-}
-/* NOLINTEND(bugprone-signal-handler,cert-sig30-c) */
-
-static int message_handler(lua_State *L)
-{
-    if (lua_type(L, 1) == LUA_TSTRING) {
-        return 1;
-    }
-    luaL_tolstring(L, 1, NULL);
-    return 1;
-}
+/* ---- running ---- */
 
 static int report(lua_State *L, int status)
 {
     if (status == LUA_OK) {
         return EXIT_SUCCESS;
     }
-    fprintf(stderr, "moth: %s\n", lua_tostring(L, -1));
-    return interrupts ? EXIT_INTERRUPTED : EXIT_FAILURE;
+    const char *message = lua_tostring(L, -1);
+    fflush(stdout);
+    fprintf(stderr, "moth: %s\n", message ? message : "error");
+    return moth_was_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILURE;
 }
 
-/* Calls the chunk on top with the remaining arguments. */
-static int run_chunk(lua_State *L, int argc, char **argv, int first)
+typedef int call_function(lua_State *L, int n_args, int n_results, int handler);
+
+static int pcall(lua_State *L, int n_args, int n_results, int handler)
 {
-    luaL_checkstack(L, argc, "too many arguments");
-    int base = lua_gettop(L);
-    lua_pushcfunction(L, message_handler);
+    return lua_pcall(L, n_args, n_results, handler);
+}
+
+/* Calls the function below n arguments; its results replace them. */
+static int call_by(call_function *f, lua_State *L, int n_args, int n_results)
+{
+    int base = lua_gettop(L) - n_args;
+    lua_pushcfunction(L, moth_explain_error);
     lua_insert(L, base);
-    for (int i = first; i < argc; i++) {
-        lua_pushstring(L, argv[i]);
-    }
-    signal(SIGINT, on_interrupt);
-    int status = lua_pcall(L, argc - first, 0, base);
-    signal(SIGINT, SIG_DFL);
+    int status = f(L, n_args, n_results, base);
+    lua_remove(L, base);
     return report(L, status);
 }
 
-/* The table `arg` as lua has it: arg[0] is the script. */
-static void set_arg(lua_State *L, int argc, char **argv, int script)
+static int call(lua_State *L, int n_args, int n_results)
 {
-    lua_createtable(L, argc, 1);
-    for (int i = 0; i < argc; i++) {
+    return call_by(moth_interruptible_pcall, L, n_args, n_results);
+}
+
+static int require(lua_State *L, const char *name)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, name);
+    return call(L, 1, 1);
+}
+
+/* -l name: what `name = require "name"` does */
+static int run_require(lua_State *L, const char *name)
+{
+    int code = require(L, name);
+    if (code == EXIT_SUCCESS) {
+        lua_setglobal(L, name);
+    }
+    return code;
+}
+
+/* Calls a function that is field `function` of a module inside moth and gives the exit status. */
+static int call_module(lua_State *L, call_function *f, const char *module, const char *function, int n_args)
+{
+    int code = run_require(L, "moth");
+    code = code == EXIT_SUCCESS ? require(L, module) : code;
+    if (code != EXIT_SUCCESS) {
+        return code;
+    }
+    lua_getfield(L, -1, function);
+    lua_replace(L, -2);
+    lua_insert(L, -1 - n_args);
+    code = call_by(f, L, n_args, 1);
+    return code != EXIT_SUCCESS ? code : (int)lua_tointeger(L, -1);
+}
+
+static int push_strings(lua_State *L, char **argv, int first, int end)
+{
+    luaL_checkstack(L, end - first, "too many arguments");
+    for (int i = first; i < end; i++) {
         lua_pushstring(L, argv[i]);
-        lua_rawseti(L, -2, i - script);
+    }
+    return end > first ? end - first : 0;
+}
+
+static int run_code(lua_State *L, const char *code)
+{
+    int status = luaL_loadbufferx(L, code, strlen(code), "=(command line)", "t");
+    return status != LUA_OK ? report(L, status) : call(L, 0, 0);
+}
+
+/* path NULL: standard input */
+static int run_script(lua_State *L, const command_line *line, const char *path)
+{
+    int status = luaL_loadfile(L, path);
+    if (status != LUA_OK) {
+        return report(L, status);
+    }
+    return call(L, push_strings(L, line->argv, line->script + 1, line->argc), 0);
+}
+
+/* ---- the command line ---- */
+
+static bool takes_argument(const char *option)
+{
+    return option[1] == 'e' || option[1] == 'l';
+}
+
+/* One option at argv[i]; returns the index of what follows. */
+static int read_option(command_line *line, int i)
+{
+    const char *option = line->argv[i];
+    if (takes_argument(option) && option[1] != '\0') {
+        bool apart = option[2] == '\0';
+        if (apart && i + 1 >= line->argc) {
+            line->bad = option;
+        }
+        line->code = true;
+        return i + 1 + apart;
+    }
+    if (strcmp(option, "-i") == 0) {
+        line->interactive = true;
+    } else if (strcmp(option, "-v") == 0 || strcmp(option, "--version") == 0) {
+        line->version = true;
+    } else if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) {
+        line->help = true;
+    } else {
+        line->bad = option;
+    }
+    return i + 1;
+}
+
+static void read_command_line(command_line *line)
+{
+    int i = 1;
+    while (i < line->argc && !line->bad) {
+        const char *word = line->argv[i];
+        if (strcmp(word, "--") == 0) {
+            i++;
+            break;
+        }
+        if (word[0] != '-' || word[1] == '\0') {
+            break;
+        }
+        i = read_option(line, i);
+    }
+    line->script = i < line->argc ? i : line->argc;
+}
+
+/* Runs -e and -l in their order. */
+static int run_options(lua_State *L, const command_line *line)
+{
+    for (int i = 1; i < line->script; i++) {
+        const char *option = line->argv[i];
+        if (strcmp(option, "--") == 0 || !takes_argument(option)) {
+            continue;
+        }
+        const char *argument = option[2] ? option + 2 : line->argv[++i];
+        int code = option[1] == 'e' ? run_code(L, argument) : run_require(L, argument);
+        if (code != EXIT_SUCCESS) {
+            return code;
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
+/* The table `arg` as lua has it: arg[0] is the script, or the program where there is none. */
+static void set_arg(lua_State *L, const command_line *line)
+{
+    int zero = line->script < line->argc ? line->script : 0;
+    lua_createtable(L, line->argc, 1);
+    for (int i = 0; i < line->argc; i++) {
+        lua_pushstring(L, line->argv[i]);
+        lua_rawseti(L, -2, i - zero);
     }
     lua_setglobal(L, "arg");
 }
 
-static int run_code(lua_State *L, int argc, char **argv)
+/* Only a plain word that is no file can be a command; "./predict" is always a script. */
+static bool may_be_command(const command_line *line)
 {
-    set_arg(L, argc, argv, 2);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "moth");
-    int status = lua_pcall(L, 1, 1, 0);
-    if (status != LUA_OK) {
-        return report(L, status);
-    }
-    lua_setglobal(L, "moth");
-    if (luaL_loadbuffer(L, argv[2], strlen(argv[2]), "=(command line)") != LUA_OK) {
-        return report(L, LUA_ERRSYNTAX);
-    }
-    return run_chunk(L, argc, argv, 3);
+    const char *word = line->script == 1 && line->argc > 1 ? line->argv[1] : "-";
+    return strspn(word, "abcdefghijklmnopqrstuvwxyz") == strlen(word) && access(word, F_OK) != 0;
 }
 
-static int run_script(lua_State *L, int argc, char **argv)
+static int run_line(lua_State *L, const command_line *line)
 {
-    set_arg(L, argc, argv, 1);
-    if (luaL_loadfile(L, argv[1]) != LUA_OK) {
-        return report(L, LUA_ERRFILE);
+    if (may_be_command(line)) {
+        return call_module(L, moth_interruptible_pcall, "moth.cli", "run", push_strings(L, line->argv, 1, line->argc));
     }
-    return run_chunk(L, argc, argv, 2);
+    if (line->code || line->interactive) {
+        int code = run_require(L, "moth");
+        code = code == EXIT_SUCCESS ? run_options(L, line) : code;
+        if (code != EXIT_SUCCESS) {
+            return code;
+        }
+    }
+    const char *script = line->script < line->argc ? line->argv[line->script] : NULL;
+    bool from_input =
+        (script && strcmp(script, "-") == 0) || (!script && !line->code && !line->interactive && !isatty(STDIN_FILENO));
+    if (from_input) {
+        return run_script(L, line, NULL);
+    }
+    if (line->interactive || (!script && !line->code)) {
+        /* The prompt deals with Ctrl-C itself. */
+        return call_module(L, pcall, "moth.repl", "run", push_strings(L, line->argv, line->script, line->argc));
+    }
+    return script ? run_script(L, line, script) : EXIT_SUCCESS;
 }
 
-static int usage(void)
-{
-    fputs("usage: moth script.lua [arguments] | moth -e code | moth --version\n", stderr);
-    return EXIT_USAGE;
-}
+/* ---- start and end ---- */
 
 /* Protected: opening libraries may run out of memory. */
 static int open_state(lua_State *L)
 {
+    const command_line *line = lua_touserdata(L, 1);
     luaL_openlibs(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, luaopen_moth);
     lua_setfield(L, -2, "moth");
-    lua_pop(L, 1);
+    lua_pushcfunction(L, moth_open_line);
+    lua_setfield(L, -2, "moth.line");
     mothb_open_state(L);
-    interrupted_ctx = mothb_ctx(L);
-    interrupted_state = L;
+    set_arg(L, line);
+    lua_warning(L, "@on", 0);
     return 0;
 }
 
-static int run(int argc, char **argv)
+static int run(const command_line *line)
 {
     lua_State *L = luaL_newstate();
     if (!L) {
@@ -131,27 +258,44 @@ static int run(int argc, char **argv)
         return EXIT_FAILURE;
     }
     lua_pushcfunction(L, open_state);
-    int status = lua_pcall(L, 0, 0, 0);
-    int code = status != LUA_OK             ? report(L, status)
-               : strcmp(argv[1], "-e") == 0 ? run_code(L, argc, argv)
-                                            : run_script(L, argc, argv);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)line);
+    int status = lua_pcall(L, 1, 0, 0);
+    int code = status != LUA_OK ? report(L, status)
+               : line->help     ? call_module(L, moth_interruptible_pcall, "moth.cli", "help", 0)
+                                : run_line(L, line);
     lua_close(L);
     return code;
 }
 
-int main(int argc, char **argv)
+/* Only characters follow the locale: a decimal comma would break numbers. Without a locale (a bare container) text is
+ * still UTF-8. */
+static void set_locale(void)
 {
     setlocale(LC_CTYPE, "");
-    if (argc < 2) {
-        return usage();
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0 && strcmp(setlocale(LC_CTYPE, NULL), "C") == 0) {
+        setlocale(LC_CTYPE, "C.UTF-8");
     }
-    if (strcmp(argv[1], "--version") == 0) {
+}
+
+int main(int argc, char **argv)
+{
+    set_locale();
+    command_line line = { .argc = argc, .argv = argv };
+    read_command_line(&line);
+    int code = EXIT_SUCCESS;
+    if (line.bad) {
+        fprintf(stderr, "moth: %s '%s'; see moth --help\n",
+                takes_argument(line.bad) ? "an argument is missing after" : "unknown option", line.bad);
+        return EXIT_USAGE;
+    }
+    if (line.version) {
         puts("moth " MOTH_VERSION_STRING);
-        return EXIT_SUCCESS;
+    } else {
+        code = run(&line);
     }
-    bool code = strcmp(argv[1], "-e") == 0;
-    if ((argv[1][0] == '-' && !code) || (code && argc < 3)) {
-        return usage();
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_SUCCESS) {
+        perror("moth: standard output");
+        code = EXIT_FAILURE;
     }
-    return run(argc, argv);
+    return code;
 }

@@ -1,0 +1,160 @@
+-- The program `moth` as a shell sees it: results, messages, exit status.
+local program = (os.getenv "MOTH_BUILD" or "build") .. "/moth"
+
+local function quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- Runs a shell command in which $moth is the program. Returns standard output, standard error, the exit status.
+local function shell(command, input)
+    local out, err, feed = os.tmpname(), os.tmpname(), os.tmpname()
+    local file = assert(io.open(feed, "w"))
+    file:write(input or "")
+    file:close()
+    local _, _, status = os.execute(("moth=%s; { %s; } > %s 2> %s < %s"):format(quote(program), command, out, err, feed))
+    local texts = {}
+    for i, path in ipairs { out, err, feed } do
+        local result = assert(io.open(path))
+        texts[i] = result:read "a"
+        result:close()
+        os.remove(path)
+    end
+    return texts[1], texts[2], status
+end
+
+local function script(text)
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+    finally(function()
+        os.remove(path)
+    end)
+    return path
+end
+
+describe("moth script", function()
+    it("gives the script its arguments as lua does", function()
+        local path = script "#!/usr/bin/env moth\nprint(..., select('#', ...), #arg, arg[0], arg[-1] ~= nil)"
+        assert.same({ "a\t2\t2\t" .. path .. "\ttrue\n", "", 0 }, { shell("$moth " .. path .. " a 'b c'") })
+        path = script "print(...)"
+        assert.equal("a\tb c\t-x\n", (shell("$moth " .. path .. " a 'b c' -x")))
+    end)
+
+    it("names the line of an error and from where it was called, nothing else", function()
+        local path = script "local function f() error 'bad thing' end\n\nlocal function g() f() end\ng()"
+        local out, err, status = shell("$moth " .. path)
+        assert.equal("", out)
+        assert.equal(("moth: %s:1: bad thing\n    called from %s:3 in 'g'\n    called from %s:4\n")
+            :format(path, path, path), err)
+        assert.equal(1, status)
+    end)
+
+    it("shows one line for an error of the script itself", function()
+        local path = script "require('moth')\nlocal x = nil + 1"
+        local _, err = shell("$moth " .. path)
+        assert.equal(("moth: %s:2: attempt to perform arithmetic on a nil value\n"):format(path), err)
+        path = script "x ="
+        _, err = shell("$moth " .. path)
+        assert.equal(("moth: %s:1: unexpected symbol near <eof>\n"):format(path), err)
+    end)
+
+    it("copes with errors that are no strings", function()
+        local _, err, status = shell "$moth -e 'error({})'"
+        assert.same({ "moth: (error object is a table value)\n", 1 }, { err, status })
+        _, err = shell [[$moth -e 'error(setmetatable({}, { __tostring = function() return "mine" end }))']]
+        assert.equal("moth: mine\n", err)
+    end)
+
+    it("says when there is no such script", function()
+        local out, err, status = shell "$moth /nowhere/x.lua"
+        assert.same({ "", 1 }, { out, status })
+        assert.matches("cannot open /nowhere/x.lua", err)
+    end)
+
+    it("ends as the script says", function()
+        local _, _, status = shell "$moth -e 'os.exit(7)'"
+        assert.equal(7, status)
+    end)
+
+    it("notices that its output is lost", function()
+        local _, err, status = shell "$moth -e 'print(1)' > /dev/full"
+        assert.equal(1, status)
+        assert.matches("standard output", err)
+    end)
+
+    it("stops at Ctrl-C with 130, also in code that catches errors", function()
+        local path = script "pcall(function() while true do end end) print 'cleaned up' error 'end'"
+        local out, _, status = shell("$moth " .. path .. " & sleep 0.3; kill -INT $!; wait $!")
+        assert.same({ "cleaned up\n", 130 }, { out, status })
+    end)
+end)
+
+describe("moth options", function()
+    it("-e runs code, in order, with moth there", function()
+        assert.same({ "1\ntable\n", "", 0 }, { shell "$moth -e 'x = 1' -e 'print(x)' -e'print(type(moth))'" })
+        local path = script "print('script', x, ...)"
+        assert.equal("script\t5\targ\n", (shell("$moth -e 'x = 5' " .. path .. " arg")))
+        local _, err, status = shell "$moth -e 'x =' -e 'print(1)'"
+        assert.same({ "moth: (command line):1: unexpected symbol near <eof>\n", 1 }, { err, status })
+    end)
+
+    it("-l requires", function()
+        assert.equal("function\n", (shell "$moth -l string -e 'print(type(string.rep))'"))
+        local _, err, status = shell "$moth -l no_such_module -e ''"
+        assert.equal(1, status)
+        assert.matches("module 'no_such_module' not found", err)
+    end)
+
+    it("reads the script from standard input", function()
+        assert.equal("in\ta\n", (shell("$moth - a", "print('in', ...)")))
+        assert.equal("implicit\n", (shell("$moth", "local x = 'implicit'\nprint(x)")))
+        local _, err, status = shell("$moth", "error 'x'")
+        assert.same({ "moth: stdin:1: x\n", 1 }, { err, status })
+    end)
+
+    it("-i goes on at the prompt, where the script's locals are", function()
+        local path = script "local kept = { 1, 2 }"
+        assert.equal("{ 1, 2 }\n", (shell("$moth -i " .. path, "kept\n")))
+        assert.equal("9\n", (shell("$moth -i -e 'x = 9'", "x\n")))
+        path = script "local kept = 3\nerror 'half'"
+        local out, err, status = shell("$moth -i " .. path, "kept\n")
+        assert.same({ "3\n", 0 }, { out, status })
+        assert.matches(":2: half", err)
+    end)
+
+    it("the prompt reads a pipe without prompting", function()
+        local out, err, status = shell("$moth -i", "1 + 1\nfor i = 1, 2 do\nprint(i)\nend\nprnt()\nlocal z = 5\nz;\nz\n")
+        assert.equal("2\n1\n2\n5\n", out)
+        assert.equal("stdin:1: attempt to call a nil value (global 'prnt')\n" ..
+            "there is no variable 'prnt'; did you mean 'print'?\n", err)
+        assert.equal(0, status)
+    end)
+
+    it("tells its version and how to use it", function()
+        local out, _, status = shell "$moth --version"
+        assert.same({ "moth " .. require("moth").version .. "\n", 0 }, { out, status })
+        out, _, status = shell "$moth --help"
+        assert.matches("^usage: moth", out)
+        assert.equal(0, status)
+    end)
+
+    it("refuses what it does not know with 2", function()
+        for _, words in ipairs { "-q", "--frob", "-e", "-l", "no_command" } do
+            local out, err, status = shell("$moth " .. (words == "no_command" and "nocommand" or words))
+            assert.same({ "", 2 }, { out, status })
+            assert.matches("^moth: [^\n]*\n$", err)
+        end
+    end)
+
+    it("starts within 20 ms #slow", function()
+        -- The best of many: the machine may have other things to do.
+        local out = shell [[for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+            s=$(date +%s%N); $moth -e 'print(moth.version)' > /dev/null; e=$(date +%s%N); echo $((e - s)); done]]
+        local best = math.huge
+        for time in out:gmatch "%d+" do
+            best = math.min(best, tonumber(time))
+        end
+        assert.is_true(best < 20e6, ("%.1f ms"):format(best / 1e6))
+    end)
+end)
