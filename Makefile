@@ -33,6 +33,7 @@ LUA_SRC   := $(wildcard bindings/moth/*.lua)
 TEST_C    := $(wildcard tests/engine/test_*.c)
 HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/engine/*.c))
 EXAMPLE_C := $(wildcard docs/*.c)
+PTY_C     := $(wildcard tests/pty/test_*.c)
 FUZZ_C    := $(wildcard tests/fuzz/fuzz_*.c)
 # Gradients are compared with finite differences, which needs the build whose real type is double.
 GRAD_C    := $(filter tests/engine/test_grad%,$(TEST_C))
@@ -91,6 +92,7 @@ HELPER_DOUBLE_O := $(HELPER_C:%.c=$(OBJ)/double/%.o)
 FLOAT_TESTS := $(FLOAT_C:tests/engine/%.c=$(BUILD)/tests/%)
 GRAD_TESTS  := $(GRAD_C:tests/engine/%.c=$(BUILD)/double/%)
 EXAMPLES    := $(EXAMPLE_C:docs/%.c=$(BUILD)/examples/%)
+PTY_TESTS   := $(PTY_C:tests/pty/%.c=$(BUILD)/pty/%)
 FUZZERS     := $(FUZZ_C:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 VERSION_H   := $(BUILD)/gen/moth_version.h
 PRODUCTS    := $(BUILD)/libmoth.a $(BUILD)/libmoth.so $(BUILD)/moth.so $(BUILD)/moth
@@ -98,7 +100,7 @@ PRODUCTS    := $(BUILD)/libmoth.a $(BUILD)/libmoth.so $(BUILD)/moth.so $(BUILD)/
 .PHONY: all engine tests
 all: $(PRODUCTS)                  ## everything that is installed (the default)
 engine: $(BUILD)/libmoth.a        ## only the engine's static library
-tests: $(FLOAT_TESTS) $(GRAD_TESTS) $(EXAMPLES)  ## the C test programs, without running them
+tests: $(FLOAT_TESTS) $(GRAD_TESTS) $(PTY_TESTS) $(EXAMPLES)  ## the C test programs, without running them
 
 # ---- rules ---------------------------------------------------------------------------------------------------------
 
@@ -192,6 +194,12 @@ $(BUILD)/double/%: $(OBJ)/double/tests/engine/%.o $(HELPER_DOUBLE_O) $(BUILD)/do
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(ENGINE_LIBS)
 
+# Drives the built program in a pseudo-terminal; has nothing of the engine in it.
+$(BUILD)/pty/%: $(OBJ)/once/tests/pty/%.o $(OBJ)/once/tests/pty/pty.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
+
 # Examples see what a user sees: the public header and the shared library.
 $(BUILD)/examples/%: docs/%.c $(BUILD)/libmoth.so $(OBJECT_NEEDS)
 	@mkdir -p $(@D)
@@ -209,7 +217,7 @@ $(BUILD)/fuzzers/%: $(OBJ)/once/tests/fuzz/%.o $(BUILD)/libmoth.a
 # ---- tests ---------------------------------------------------------------------------------------------------------
 
 .PHONY: test test-quick asan tsan fuzz check tidy accept bench parity
-TEST_RUN = EXAMPLES="$(EXAMPLES)" PROGRAMS="$(FLOAT_TESTS) $(GRAD_TESTS)" tests/run $(BUILD)
+TEST_RUN = EXAMPLES="$(EXAMPLES)" PROGRAMS="$(FLOAT_TESTS) $(GRAD_TESTS) $(PTY_TESTS)" tests/run $(BUILD)
 
 test: all tests                   ## every test; specs through lua5.4 + moth.so and through moth
 	$(TEST_RUN) module program
@@ -246,7 +254,7 @@ check:                            ## format, warnings with two compilers, analyz
 	BUILD=$(BUILD)/check tests/check
 
 # clang-tidy runs again only for files whose object (and so source or header) changed. It sees the float build.
-TIDY_C := $(ONCE_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C)
+TIDY_C := $(ONCE_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C) $(wildcard tests/pty/*.c)
 tidy: $(TIDY_C:%.c=$(BUILD)/tidy/%.ok)   ## clang-tidy alone
 $(BUILD)/tidy/%.ok: %.c $(OBJ)/once/%.o .clang-tidy
 	@mkdir -p $(@D)
