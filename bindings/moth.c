@@ -121,7 +121,14 @@ static const moth_embedded *preload_modules(lua_State *L)
     return init;
 }
 
-/* The table of what C offers, as require "moth.core". */
+static int core_loader(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return 1;
+}
+
+/* The table of what C offers, for require "moth.core": preloaded like the modules in Lua, so that it is found again
+ * where somebody empties package.loaded. */
 static void open_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -141,7 +148,8 @@ static void open_core(lua_State *L)
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         parts[i](L);
     }
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_pushcclosure(L, core_loader, 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_insert(L, -2);
     lua_setfield(L, -2, "moth.core");
     lua_pop(L, 1);

@@ -13,22 +13,46 @@ for name in ([[
     moth[name] = assert(core[name] or core.tensor_methods[name], name)
 end
 
--- Constructors that the engine's tables define, and models.
-local model = require "moth.model"
-for name, entries in pairs(model.catalog) do
-    moth[name] = entries
+-- The rest is loaded when it is first used, so that starting stays quick. Names by module; a module that is public as a
+-- whole stands for itself.
+local parts = {
+    callbacks = "callbacks",
+    catalog = "Input activations constraints initializers layers losses metrics optimizers regularizers schedules",
+    checkpoint = "load_model model_from_json",
+    compile = "compile",
+    custom = "Layer",
+    datasets = "datasets",
+    gradcheck = "gradcheck",
+    model = "Sequential Model",
+    plot = "plot",
+    sweep = "sweep",
+}
+
+local module_of = {}
+for module, names in pairs(parts) do
+    for name in names:gmatch "%S+" do
+        module_of[name] = module
+    end
 end
-moth.Sequential, moth.Model = model.Sequential, model.Model
-moth.Layer = require("moth.custom").Layer
-local checkpoint = require "moth.checkpoint"
-moth.load_model, moth.model_from_json = checkpoint.load_model, checkpoint.model_from_json
 
--- Parts with a module of their own, one line each.
-moth.compile = require "moth.compile"
-moth.gradcheck = require "moth.gradcheck"
-moth.callbacks = require "moth.callbacks"
-moth.datasets = require "moth.datasets"
-moth.plot = require "moth.plot"
-moth.sweep = require "moth.sweep"
+local function load_part(self, name)
+    local module = module_of[name]
+    if not module then
+        return nil
+    end
+    local part = require("moth." .. module)
+    local value = module == name and part or part[name]
+    rawset(self, name, value)
+    return value
+end
 
-return moth
+return setmetatable(moth, {
+    __index = load_part,
+    -- Listing what there is loads all of it.
+    __pairs = function(self)
+        for name in next, module_of do
+            load_part(self, name)
+        end
+        return next, self
+    end,
+})

@@ -33,6 +33,29 @@ local function script(text)
     return path
 end
 
+describe("the module", function()
+    it("offers every table of constructors, and lists what it loads when it is used", function()
+        local moth = require "moth"
+        for name, entries in pairs(require "moth.catalog") do
+            assert.equal(entries, moth[name], name)
+        end
+        local listed = {}
+        for name, value in pairs(moth) do
+            listed[name] = value
+        end
+        assert.equal(moth.callbacks, listed.callbacks)
+        assert.equal(moth.Sequential, listed.Sequential)
+        assert.is_nil(moth.no_such_thing)
+    end)
+
+    it("is found again where package.loaded was emptied", function()
+        local out, err = shell [[$moth -e '
+            package.loaded["moth"], package.loaded["moth.core"] = nil, nil
+            print(require "moth" == moth, type(require("moth.core").tensor))']]
+        assert.same({ "true\tfunction\n", "" }, { out, err })
+    end)
+end)
+
 describe("moth script", function()
     it("gives the script its arguments as lua does", function()
         local path = script "#!/usr/bin/env moth\nprint(..., select('#', ...), #arg, arg[0], arg[-1] ~= nil)"
