@@ -74,6 +74,21 @@ function datasets.mnist(args)
     return train, test
 end
 
+local digits_spec = {
+    name = "datasets.digits", positionals = 0,
+    { "n", "integer", default = 10000, min = 1, max = 10000000 },
+    { "seed", "integer", default = 1, min = 0 },
+}
+
+--- Synthetic handwriting drawn by moth itself, in MNIST's form: needs no network.
+---@param args? { n?: integer, seed?: integer }
+---@return { x: moth.Tensor, y: moth.Tensor }
+function datasets.digits(args)
+    local read = options.read(digits_spec, args)
+    local x, y = core.synthetic_digits(read.n, read.seed)
+    return { x = x, y = y }
+end
+
 --- The tensor of an IDX file, plain or compressed.
 ---@param path string
 ---@return moth.Tensor

@@ -9,6 +9,7 @@ for name in ([[
     tensor zeros ones full eye arange linspace rand randn randint permutation
     cat stack where one_hot maximum minimum matmul
     no_grad
+    save_npy load_npy save_tensors load_tensors
 ]]):gmatch("%S+") do
     moth[name] = assert(core[name] or core.tensor_methods[name], name)
 end
