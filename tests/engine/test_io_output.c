@@ -1,5 +1,6 @@
 /* Saving: what is there after every fault of a system call, after a killed process, and beside what cannot be a file.
- * write, fsync, rename and open are replaced below, so that each call can be made to fail and their order is seen. */
+ * read, write, fsync, rename and open are replaced below, so that each call can be made to fail and their order is
+ * seen. */
 #define _DEFAULT_SOURCE /* syscall */
 #include "files.h"
 
@@ -21,6 +22,7 @@ static moth_ctx *ctx;
 static int fault_countdown; /* 1: the next call fails with fault_errno; 0: none */
 static int fault_errno;
 static size_t write_limit; /* bytes that one write takes; 0: all */
+static size_t read_limit;  /* bytes that one read gives; 0: all */
 static char calls[4096];   /* a letter for each call */
 static size_t n_calls;
 
@@ -43,6 +45,14 @@ ssize_t write(int descriptor, const void *bytes, size_t size)
         return -1;
     }
     return syscall(SYS_write, descriptor, bytes, write_limit && size > write_limit ? write_limit : size);
+}
+
+ssize_t read(int descriptor, void *bytes, size_t size)
+{
+    if (fault('i')) {
+        return -1;
+    }
+    return syscall(SYS_read, descriptor, bytes, read_limit && size > read_limit ? read_limit : size);
 }
 
 int fsync(int descriptor)
@@ -333,11 +343,38 @@ static void test_read_whole(void)
     fault_errno = EMFILE;
     CHECK(moth_io_read_file(ctx, path, 5, &data, &size) == MOTH_ERR_IO);
     CHECK(strstr(moth_error(ctx), strerror(EMFILE)));
+    for (int nth = 1; nth <= 2; nth++) { /* open, read */
+        fault_countdown = nth;
+        fault_errno = EINTR;
+        read_limit = 2; /* a read may give less than was asked for */
+        CHECK(moth_io_read_file(ctx, path, 5, &data, &size) == MOTH_OK && size == 5);
+        CHECK(memcmp(data, "12345", 6) == 0);
+        moth_free(data);
+        read_limit = 0;
+        fault_countdown = nth;
+        fault_errno = EIO;
+        CHECK(moth_io_read_file(ctx, path, 5, &data, &size) == MOTH_ERR_IO);
+        CHECK(strstr(moth_error(ctx), strerror(EIO)));
+    }
     char deep[3000];
     memset(deep, '/', sizeof deep);
     snprintf(deep + 2900, 100, "/absent");
     CHECK(moth_io_read_file(ctx, deep, 5, &data, &size) == MOTH_ERR_IO);
     CHECK_THAT(strstr(moth_error(ctx), "No such file"), "the reason is cut off a long path: %s", moth_error(ctx));
+}
+
+/* A file that another process cuts while it is read, here after its size was taken. */
+static void test_cut_while_reading(void)
+{
+    const char *path = test_path("cut");
+    write_bytes(path, "12345", 5);
+    moth_file file;
+    CHECK(moth_file_open(ctx, path, &file) == MOTH_OK && file.size == 5);
+    CHECK(truncate(path, 3) == 0);
+    char bytes[5];
+    CHECK(file.source.read(ctx, &file.source, bytes, 5) == MOTH_ERR_FORMAT);
+    CHECK_THAT(strstr(moth_error(ctx), "ends at byte 3 where 2 more"), "%s", moth_error(ctx));
+    moth_file_close(&file);
 }
 
 int main(void)
@@ -356,6 +393,7 @@ int main(void)
     test_left_temporaries();
     test_two_at_once();
     test_read_whole();
+    test_cut_while_reading();
     char path[128];
     snprintf(path, sizeof path, "%s", test_path("memory"));
     check_faults(ctx, "save", save_task, path);
