@@ -101,8 +101,17 @@ static int core_save_tensors(lua_State *L)
 
 void mothb_open_io(lua_State *L)
 {
-    static const luaL_Reg functions[] = { { "read_idx", core_read_idx },
-                                          { "synthetic_digits", core_synthetic_digits },
-                                          { NULL, NULL } };
+    static const luaL_Reg functions[] = {
+        { "read_idx", core_read_idx },
+        { "synthetic_digits", core_synthetic_digits },
+        { "load_npy", core_load_npy },
+        { "save_npy", core_save_npy },
+        { "load_tensors", core_load_tensors },
+        { "save_tensors", core_save_tensors },
+        { NULL, NULL },
+    };
+    static const luaL_Reg metamethods[] = { { "__gc", file_gc }, { NULL, NULL } };
     mothb_register(L, functions);
+    mothb_new_class(L, TENSOR_FILE, metamethods);
+    lua_pop(L, 1);
 }
