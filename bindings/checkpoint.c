@@ -88,6 +88,13 @@ static int model_load_weights(lua_State *L)
     return 0;
 }
 
+static int model_resume(lua_State *L)
+{
+    moth_model *model = mothb_check_model(L, 1);
+    MOTHB_CALL(L, moth_model_resume(model, mothb_check_string(L, 2)));
+    return 0;
+}
+
 static int text_gc(lua_State *L)
 {
     char **box = lua_touserdata(L, 1);
@@ -136,10 +143,15 @@ static int core_optimizer_of(lua_State *L)
 void mothb_open_checkpoint(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "save_model", model_save },           { "load_model", core_load_model },
-        { "save_weights", model_save_weights }, { "load_weights", model_load_weights },
-        { "model_to_json", model_to_json },     { "model_from_json", core_model_from_json },
-        { "optimizer_of", core_optimizer_of },  { NULL, NULL },
+        { "save_model", model_save },
+        { "load_model", core_load_model },
+        { "save_weights", model_save_weights },
+        { "load_weights", model_load_weights },
+        { "model_to_json", model_to_json },
+        { "model_from_json", core_model_from_json },
+        { "optimizer_of", core_optimizer_of },
+        { "resume_model", model_resume },
+        { NULL, NULL },
     };
     static const luaL_Reg metamethods[] = { { "__gc", text_gc }, { NULL, NULL } };
     mothb_register(L, functions);

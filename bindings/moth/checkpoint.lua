@@ -70,6 +70,13 @@ function methods:load_weights(path)
     return self
 end
 
+--- Goes on in this compiled model from a file that save wrote of the same model: weights, optimizer, counters and seed.
+---@param path string
+function methods:resume(path)
+    core.resume_model(self, path)
+    return self
+end
+
 --- The architecture as JSON.
 ---@param indent? integer
 ---@return string

@@ -477,3 +477,32 @@ moth_status moth_model_from_value(moth_ctx *ctx, const moth_value *value, bool f
     }
     return status;
 }
+
+moth_status moth_model_adopt(moth_model *model, const moth_value *value)
+{
+    reader r = { .ctx = model->ctx, .value = value };
+    const moth_value *layers = moth_value_get(value, "layers");
+    uint64_t seed, stream, step, of_layer;
+    if (!get_hex(value, "seed", &seed) || !get_hex(value, "stream", &stream) || !get_hex(value, "step", &step)) {
+        return fail_format(&r, "seed, stream and step", "three numbers of 16 hexadecimal digits");
+    }
+    if (moth_value_count(layers) != model->n_layers) {
+        return moth_fail(r.ctx, MOTH_ERR_FORMAT, "expected a model of %d layers, got one of %lld", model->n_layers,
+                         (long long)moth_value_count(layers));
+    }
+    /* Everything is looked at before anything changes. */
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < model->n_layers; i++) {
+            if (!get_hex(moth_value_at(layers, i), "stream", &of_layer)) {
+                return fail_format(&r, "layers: stream", "a number of 16 hexadecimal digits");
+            }
+            if (round == 1) {
+                moth_layer_adopt(model->layers[i], of_layer);
+            }
+        }
+    }
+    model->seed = seed;
+    model->stream = stream;
+    model->step = step;
+    return MOTH_OK;
+}

@@ -93,4 +93,7 @@ moth_status moth_model_to_value(moth_model *model, moth_value **out);
 moth_status moth_model_from_value(moth_ctx *ctx, const moth_value *value, bool fresh, moth_layer_maker make, void *user,
                                   moth_model **out);
 
+/* Takes seed, place and step count from the value of a model with the same layers: its draws go on from there. */
+moth_status moth_model_adopt(moth_model *model, const moth_value *value);
+
 #endif

@@ -220,17 +220,18 @@ static moth_status take_slots(void *user, moth_layer *layer, moth_variable *vari
     return MOTH_OK;
 }
 
+static moth_status take_round(loader *l, moth_model *model, bool fill)
+{
+    l->fill = fill;
+    MOTH_TRY(moth_model_each_variable(model, take_variable, l));
+    return l->optimizer ? moth_model_each_variable(model, take_slots, l) : MOTH_OK;
+}
+
 /* Everything is looked at before anything changes. */
 static moth_status take_all(loader *l, moth_model *model)
 {
-    for (int round = 0; round < 2; round++) {
-        l->fill = round == 1;
-        MOTH_TRY(moth_model_each_variable(model, take_variable, l));
-        if (l->optimizer) {
-            MOTH_TRY(moth_model_each_variable(model, take_slots, l));
-        }
-    }
-    return MOTH_OK;
+    MOTH_TRY(take_round(l, model, false));
+    return take_round(l, model, true);
 }
 
 /* A tensor that no layer asked for means another model. */
@@ -371,6 +372,63 @@ moth_status moth_model_load_weights(moth_model *model, const char *path)
     }
     if (status == MOTH_OK) {
         status = take_all(&l, model);
+    }
+    moth_tensor_file_free(l.file);
+    return status;
+}
+
+/* The counters of training; the optimizer is the model's own. */
+static moth_status resume_counters(loader *l, const moth_value *training)
+{
+    const moth_value *iterations = moth_value_get(training, "iterations"), *rate = moth_value_get(training, "rate");
+    if (moth_value_kind_of(iterations) != MOTH_INT || moth_value_as_int(iterations) < 0) {
+        return fail(l, "training: holds no state of an optimizer");
+    }
+    if (moth_value_kind_of(rate) != MOTH_NIL) {
+        MOTH_TRY(moth_optimizer_set_rate(l->optimizer, moth_value_as_number(rate)));
+    }
+    l->optimizer->iterations = moth_value_as_int(iterations);
+    return MOTH_OK;
+}
+
+static moth_status resume(loader *l, moth_model *model)
+{
+    moth_value *architecture = NULL, *training = NULL;
+    moth_status status = parse(l, "model", &architecture);
+    if (status == MOTH_OK) {
+        status = parse(l, "training", &training);
+    }
+    if (status == MOTH_OK) {
+        status = take_round(l, model, false);
+    }
+    if (status == MOTH_OK && l->used != moth_tensor_file_count(l->file)) {
+        status = fail(l, "was saved with another optimizer");
+    }
+    if (status == MOTH_OK) {
+        status = resume_counters(l, training);
+    }
+    if (status == MOTH_OK) {
+        status = moth_model_adopt(model, architecture);
+        status = status == MOTH_OK ? take_round(l, model, true) : moth_fail_prefix(l->ctx, "%s", l->path);
+    }
+    moth_value_free(architecture);
+    moth_value_free(training);
+    return status;
+}
+
+moth_status moth_model_resume(moth_model *model, const char *path)
+{
+    loader l = { .ctx = model->ctx };
+    moth_trainer *trainer;
+    MOTH_TRY(moth_model_compiled(model, true, &trainer));
+    l.optimizer = trainer->optimizer;
+    moth_status status = open_file(&l, path);
+    if (status == MOTH_OK) {
+        status = check_unused(&l, model);
+    }
+    if (status == MOTH_OK) {
+        status = resume(&l, model);
+        moth_trainer_forget(trainer); /* slots may have been made */
     }
     moth_tensor_file_free(l.file);
     return status;

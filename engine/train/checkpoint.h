@@ -25,6 +25,9 @@ moth_status moth_model_load(moth_ctx *ctx, const char *path, bool compile, moth_
 /* Fills the weights of a model of the same layers; optimizer and counters stay. */
 moth_status moth_model_load_weights(moth_model *model, const char *path);
 
+/* Goes on in a compiled model from a file that save wrote of the same model: weights, slots, counters, rate, seed. */
+moth_status moth_model_resume(moth_model *model, const char *path);
+
 /* The architecture as JSON text, and back as a model with new weights. *text is freed by moth_free. */
 moth_status moth_model_to_json(moth_model *model, int indent, char **text);
 moth_status moth_model_from_json(moth_ctx *ctx, const char *text, moth_layer_maker make, void *user, moth_model **out);
