@@ -372,8 +372,9 @@ local function make_params(self, plan, read)
 end
 
 -- Epochs until the end, a request to stop, or an error; on_train_end comes in each case.
-local function run_epochs(self, plan, generator, read, list)
-    for epoch = read.initial_epoch + 1, read.epochs do
+local function run_epochs(self, plan, generator, read, list, params)
+    -- A callback may know of epochs that are done (BackupAndRestore).
+    for epoch = params.initial_epoch + 1, read.epochs do
         local logs = {}
         list:call("on_epoch_begin", epoch, logs)
         local values = generator and train_generator(self, generator, read, list, logs)
@@ -432,8 +433,9 @@ function methods:fit(x, y, args)
     list:call("on_train_begin", {})
     local good, err = xpcall(run_epochs, function(message)
         return message
-    end, self, plan, generator, read, list)
+    end, self, plan, generator, read, list, params)
     params.interrupted = not good and is_interrupt(err) or nil
+    params.failed = not good and not params.interrupted or nil
     if good or params.interrupted then
         list:call("on_train_end", {})
     else
