@@ -1,16 +1,16 @@
 --- What all callbacks share: hooks, classes, and the list that fit calls.
 --
 -- A callback is a table with any of the hooks below as methods. fit sets its fields `model`, `params` ({epochs, steps,
--- samples, verbose, metrics, initial_epoch, interrupted}) and `peers` (all callbacks of this fit) before training.
--- Epochs and batches count from 1. `logs` is a table of plain numbers by name; what a callback adds to it, later ones
--- and History see.
+-- samples, verbose, metrics, initial_epoch}, at the end also interrupted or failed) and `peers` (all callbacks of this
+-- fit) before training. Epochs and batches count from 1. `logs` is a table of plain numbers by name; what a callback
+-- adds to it, later ones and History see.
 --
 --     on_train_begin(logs)  on_epoch_begin(epoch, logs)  on_batch_begin(batch, logs)    batches of training
 --     on_train_end(logs)    on_epoch_end(epoch, logs)    on_batch_end(batch, logs)
 --     on_test_begin(logs)   on_test_batch_end(batch, logs)   on_test_end(logs)          validation
 --
--- A callback that holds state over epochs has `state()`, which returns a table of plain values (and a list of tensors),
--- and `restore(state, tensors)`: that is how an interrupted fit goes on exactly (BackupAndRestore).
+-- A callback that holds state over epochs has `state()`, which returns a table of plain values (and weights of the
+-- model), and `restore(state, weights)`: that is how an interrupted fit goes on exactly (BackupAndRestore).
 
 local json = require "moth.json"
 local options = require "moth.options"
@@ -61,28 +61,28 @@ function callback.class(spec, class)
     end, full)
 end
 
---- What an interrupted fit needs to go on: the fields that a class lists as `saved`, and the one with a list of tensors
--- that it names as `saved_tensors`.
+--- What an interrupted fit needs to go on: the fields that a class lists as `saved`, and the one with weights of the
+-- model (a list, as get_weights gives) that it names as `saved_weights`.
 ---@return table state
----@return any[]? tensors
+---@return any[]? weights
 function Callback:state()
     local state = {}
     for _, name in ipairs(self.saved or {}) do
         state[name] = self[name]
     end
-    return state, self.saved_tensors and self[self.saved_tensors]
+    return state, self.saved_weights and self[self.saved_weights]
 end
 
 --- Takes over what `state` returned in an earlier process.
 ---@param state table
----@param tensors? any[]
-function Callback:restore(state, tensors)
+---@param weights? any[]
+function Callback:restore(state, weights)
     for _, name in ipairs(self.saved or {}) do
         -- JSON has no numbers that are not finite; they were written as strings.
         self[name] = json.number(state[name]) or state[name]
     end
-    if self.saved_tensors then
-        self[self.saved_tensors] = tensors
+    if self.saved_weights then
+        self[self.saved_weights] = weights
     end
 end
 

@@ -17,10 +17,16 @@ function BackupAndRestore:path(name)
     return self.backup_dir .. "/" .. name
 end
 
--- A callback is found again by its class and its place among the callbacks.
-local function identity(index, peer)
-    local class = getmetatable(peer)
-    return ("%d %s"):format(index, class and rawget(class, "__name") or "table")
+-- A callback is found again by its class and its place among those of its class.
+local function identities(peers)
+    local names, counts = {}, {}
+    for i, peer in ipairs(peers) do
+        local class = getmetatable(peer)
+        local name = class and rawget(class, "__name") or "table"
+        counts[name] = (counts[name] or 0) + 1
+        names[i] = ("%s %d"):format(name, counts[name])
+    end
+    return names
 end
 
 local function holds_state(self, peer)
@@ -45,21 +51,25 @@ function BackupAndRestore:read_state()
     return state
 end
 
-local function load_tensors(path)
-    local named = require("moth").load_tensors(path)
-    local list = {}
-    while named[("%04d"):format(#list + 1)] do
-        list[#list + 1] = named[("%04d"):format(#list + 1)]
-    end
-    return list
+-- Weights that a callback keeps go through the model, which alone writes and reads them; its own weights come back.
+function BackupAndRestore:save_weights(weights, path)
+    local own = self.model:get_weights()
+    self.model:set_weights(weights)
+    self.model:save_weights(path)
+    self.model:set_weights(own)
+end
+
+function BackupAndRestore:load_weights(path)
+    self.model:load_weights(path)
+    return self.model:get_weights()
 end
 
 -- The files besides state.json that a state needs.
 local function file_names(state)
     local names = { [state.model] = true }
     for _, saved in pairs(state.callbacks) do
-        if saved.tensors then
-            names[saved.tensors] = true
+        if saved.weights then
+            names[saved.weights] = true
         end
     end
     return names
@@ -71,36 +81,33 @@ function BackupAndRestore:on_train_begin()
     if not state then
         return
     end
-    self.model:load_weights(self:path(state.model))
-    if math.type(state.learning_rate) then
-        self.model.optimizer.learning_rate = state.learning_rate
-    end
     self.params.initial_epoch = state.stopped and self.params.epochs or state.epoch
+    local names = identities(self.peers)
     for i, peer in ipairs(self.peers) do
-        local saved = state.callbacks[identity(i, peer)]
+        local saved = state.callbacks[names[i]]
         if saved and holds_state(self, peer) then
-            peer:restore(saved.state, saved.tensors and load_tensors(self:path(saved.tensors)))
+            peer:restore(saved.state, saved.weights and self:load_weights(self:path(saved.weights)))
         end
     end
+    -- Last, because the weights of callbacks were read by way of the model.
+    self.model:resume(self:path(state.model))
     self.kept = file_names(state)
-    self:say(("BackupAndRestore: going on after epoch %d"):format(state.epoch))
+    if self.params.verbose ~= 0 then
+        self:say(("BackupAndRestore: going on after epoch %d"):format(state.epoch))
+    end
 end
 
 function BackupAndRestore:save_peers(epoch)
-    local saved = {}
+    local saved, names = {}, identities(self.peers)
     for i, peer in ipairs(self.peers) do
         if holds_state(self, peer) then
-            local state, tensors = peer:state()
+            local state, weights = peer:state()
             local entry = { state = state }
-            if tensors then
-                entry.tensors = ("callback-%d-epoch-%d.safetensors"):format(i, epoch)
-                local named = {}
-                for k, tensor in ipairs(tensors) do
-                    named[("%04d"):format(k)] = tensor
-                end
-                require("moth").save_tensors(self:path(entry.tensors), named)
+            if weights then
+                entry.weights = ("callback-%d-epoch-%d.safetensors"):format(i, epoch)
+                self:save_weights(weights, self:path(entry.weights))
             end
-            saved[identity(i, peer)] = entry
+            saved[names[i]] = entry
         end
     end
     return saved
@@ -119,12 +126,10 @@ end
 
 function BackupAndRestore:on_epoch_end(epoch)
     files.make_directory(self.backup_dir)
-    local rate = self.model.optimizer.learning_rate
     local state = {
         format_version = FORMAT_VERSION,
         epoch = epoch,
         stopped = self.model.stop_training == true,
-        learning_rate = math.type(rate) and rate or nil,
         model = ("model-epoch-%d.safetensors"):format(epoch),
     }
     self.model:save(self:path(state.model))
@@ -141,8 +146,9 @@ function BackupAndRestore:on_epoch_end(epoch)
 end
 
 function BackupAndRestore:on_train_end()
-    -- After Ctrl-C the same script is to go on, so the backup stays.
-    if self.delete_checkpoint and not self.params.interrupted and self.kept then
+    -- After Ctrl-C or an error the same script is to go on, so the backup stays.
+    local ended = not self.params.interrupted and not self.params.failed
+    if self.delete_checkpoint and ended and self.kept then
         os.remove(self:path("state.json"))
         self:remove_files(self.kept)
         os.remove(self.backup_dir)

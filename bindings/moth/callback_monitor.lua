@@ -48,7 +48,7 @@ end
 
 local EarlyStopping = {
     saved = { "wait", "stopped_epoch", "best", "best_epoch" },
-    saved_tensors = "best_weights",
+    saved_weights = "best_weights",
 }
 EarlyStopping.init = set_up
 
