@@ -217,9 +217,17 @@ local confusion_spec = figure.spec_of("plot.confusion_matrix", {
 
 --- Counts of predicted (columns) against true classes (rows). Colours are shares of the true class, drawn by their
 -- square root, so that a few mistakes among many right answers can be seen.
----@param args table
+---@param args any  the options, or the matrix alone (`confusion_matrix:plot(file)`)
+---@param file? string
+---@param settings? table
 ---@return string? file
-function plot.confusion_matrix(args)
+function plot.confusion_matrix(args, file, settings)
+    if file ~= nil or settings ~= nil then
+        args = { args, file = file }
+        for key, value in pairs(settings or {}) do
+            args[key] = value
+        end
+    end
     local values = options.read(confusion_spec, args)
     local counts = data.matrix(values.matrix, "plot.confusion_matrix: matrix")
     if #counts ~= #counts[1] then

@@ -372,6 +372,14 @@ describe("plots of", function()
         assert.are.equal(text_of(from_weights), text_of(from_model))
     end)
 
+    it("a confusion matrix can be asked of it", function()
+        local matrix = require("moth.matrix").new({ { 9, 1 }, { 0, 10 } })
+        local from_matrix, from_rows = directory .. "/matrix.svg", directory .. "/rows.svg"
+        assert.are.equal(from_matrix, matrix:plot(from_matrix, { title = "T" }))
+        plot.confusion_matrix { { { 9, 1 }, { 0, 10 } }, title = "T", file = from_rows }
+        assert.are.equal(text_of(from_rows), text_of(from_matrix))
+    end)
+
     it("a history have a panel for each metric, without the learning rate", function()
         local file = directory .. "/a.svg"
         history():plot(file, { title = "both" })
