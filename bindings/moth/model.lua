@@ -687,6 +687,8 @@ function methods:count_params()
     return total, trainable
 end
 
+-- More methods of models.
 require "moth.summary"
+require "moth.checkpoint"
 model.catalog = catalog
 return model
