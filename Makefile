@@ -189,6 +189,11 @@ $(BUILD)/tests/%: $(OBJ)/once/tests/engine/%.o $(HELPER_O) $(BUILD)/libmoth.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(ENGINE_LIBS)
 
+$(BUILD)/bench/%: $(OBJ)/once/bench/%.o $(BUILD)/libmoth.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(ENGINE_LIBS)
+
 $(BUILD)/double/%: $(OBJ)/double/tests/engine/%.o $(HELPER_DOUBLE_O) $(BUILD)/double/libmoth.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
