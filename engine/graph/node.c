@@ -20,14 +20,9 @@ static void take_apart(moth_node *node)
     for (int i = 0; i < node->n_in; i++) {
         moth_tensor_release(node->in[i]);
     }
-    for (int k = 0; node->saved_out && k < node->n_out; k++) {
+    for (int k = 0; k < node->n_out; k++) {
         moth_tensor_release(node->saved_out[k]);
     }
-    moth_free(node->in);
-    moth_free(node->version);
-    moth_free(node->out_meta);
-    moth_free(node->saved_out);
-    moth_free(node->out_version);
     moth_callback_release(node->owner);
     moth_free(node);
 }
@@ -62,22 +57,21 @@ __attribute__((constructor)) static void install_hooks(void)
 moth_status moth_node_new(moth_ctx *ctx, const moth_op *op, const moth_attrs *attrs, int n_in, int n_out,
                           moth_node **out)
 {
-    moth_node *node = moth_calloc(sizeof *node);
-    size_t ins = (size_t)(n_in > 0 ? n_in : 1), outs = (size_t)(n_out > 0 ? n_out : 1);
-    if (node) {
-        node->references = 1;
-        node->op = op;
-        node->serial = atomic_fetch_add(&next_serial, 1);
-        node->in = moth_calloc(ins * sizeof *node->in);
-        node->version = moth_calloc(ins * sizeof *node->version);
-        node->out_meta = moth_calloc(outs * sizeof *node->out_meta);
-        node->saved_out = moth_calloc(outs * sizeof *node->saved_out);
-        node->out_version = moth_calloc(outs * sizeof *node->out_version);
+    size_t ins = (size_t)n_in, outs = (size_t)n_out;
+    size_t bytes = sizeof(moth_node) + ins * (sizeof(moth_tensor *) + sizeof(uint64_t)) +
+                   outs * (sizeof(moth_tensor *) + sizeof(uint64_t) + sizeof(moth_meta));
+    moth_node *node = moth_calloc(bytes); /* with all its lists: an eager op makes one of these */
+    if (!node) {
+        return moth_fail_memory(ctx, (int64_t)bytes);
     }
-    if (!node || !node->in || !node->version || !node->out_meta || !node->saved_out || !node->out_version) {
-        moth_node_release(node);
-        return moth_fail_memory(ctx, (int64_t)sizeof *node);
-    }
+    node->references = 1;
+    node->op = op;
+    node->serial = atomic_fetch_add(&next_serial, 1);
+    node->in = (moth_tensor **)(void *)(node + 1);
+    node->saved_out = node->in + ins;
+    node->version = (uint64_t *)(void *)(node->saved_out + outs);
+    node->out_version = node->version + ins;
+    node->out_meta = (moth_meta *)(void *)(node->out_version + outs);
     if (attrs) {
         node->attrs = *attrs;
     }
@@ -125,7 +119,7 @@ moth_status moth_placeholder(moth_ctx *ctx, moth_dtype dtype, int rank, const in
     if (rank < 0 || rank > MOTH_MAX_RANK) {
         return moth_fail(ctx, MOTH_ERR_SHAPE, "a tensor has 0 to %d dimensions, got %d", MOTH_MAX_RANK, rank);
     }
-    moth_node *node;
+    moth_node *node = NULL;
     MOTH_TRY(moth_node_new(ctx, NULL, NULL, 0, 1, &node));
     node->symbolic = true;
     node->out_meta[0].dtype = dtype;
