@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 {
     static int32_t order[SAMPLES];
     static double seconds[MAX_EPOCHS], cpu[MAX_EPOCHS]; /* cpu: of all threads; says more on a busy machine */
-    int threads = argc > 1 ? atoi(argv[1]) : 1, epochs = argc > 2 ? atoi(argv[2]) : 5;
+    int threads = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1, epochs = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 5;
     epochs = epochs < 1 ? 1 : (epochs > MAX_EPOCHS ? MAX_EPOCHS : epochs);
     ctx = moth_ctx_new();
     must(moth_ctx_set_threads(ctx, threads));
