@@ -67,5 +67,5 @@ void moth_ctx_set_log(moth_ctx *ctx, void (*log)(void *user, const char *line), 
 
 void moth_ctx_interrupt(moth_ctx *ctx)
 {
-    *ctx->interrupt = 1;
+    __atomic_store_n(ctx->interrupt, 1, __ATOMIC_RELAXED);
 }
