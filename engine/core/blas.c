@@ -39,6 +39,7 @@ static set_threads_fn find_set_threads(const char *name)
 }
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static set_threads_fn set_openmp_threads; /* NULL: no OpenMP in this process */
 
 /* Declared by OpenBLAS's cblas.h only; another BLAS behind libblas.so has neither. */
 static void limit_library(void)
@@ -47,15 +48,15 @@ static void limit_library(void)
     if (set_threads) {
         set_threads(1);
     }
+    set_openmp_threads = find_set_threads("omp_set_num_threads");
 }
 
 void moth_blas_enter_thread(void)
 {
     pthread_once(&library_once, limit_library);
     /* The OpenMP flavour ignores openblas_set_num_threads and asks OpenMP, whose setting belongs to each thread. */
-    set_threads_fn set_omp = find_set_threads("omp_set_num_threads");
-    if (set_omp) {
-        set_omp(1);
+    if (set_openmp_threads) {
+        set_openmp_threads(1);
     }
 }
 

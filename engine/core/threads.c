@@ -15,6 +15,7 @@ static struct {
     pthread_mutex_t lock; /* guards the condition variable */
     pthread_cond_t wake;
     int started;        /* helper threads alive */
+    atomic_int ready;   /* helpers that have come as far as waiting for work */
     atomic_uint ticket; /* number of the job; helpers wait for it to change */
     atomic_int wanted;  /* helpers that may join the job */
     atomic_int inside;  /* helpers that have joined and not left */
@@ -80,6 +81,7 @@ static void *helper_main(void *arg)
 {
     int worker = (int)(intptr_t)arg;
     moth_blas_enter_thread();
+    atomic_fetch_add(&pool.ready, 1);
     unsigned seen = 0;
     for (;;) {
         seen = wait_for_job(seen);
@@ -108,9 +110,12 @@ static void start_helpers(int threads)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attr);
         if (failed) {
-            return; /* fewer threads give the same results */
+            break; /* fewer threads give the same results */
         }
         pool.started++;
+    }
+    while (atomic_load(&pool.ready) < pool.started) {
+        sched_yield(); /* what a thread allocates to begin with belongs to the first job, not to a later one */
     }
 }
 
