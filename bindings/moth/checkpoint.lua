@@ -51,6 +51,7 @@ end
 ---@return moth.Model
 function checkpoint.load_model(path, args)
     local read = options.read(load_spec, args)
+    require "moth.model" -- the methods of what is loaded
     local model = core.load_model(path, read.compile, maker(read.custom))
     model.optimizer = core.optimizer_of(model)
     return model
@@ -90,6 +91,7 @@ end
 ---@return moth.Model
 function checkpoint.model_from_json(text, args)
     local read = options.read({ name = "model_from_json", positionals = 0, { "custom", "table" } }, args)
+    require "moth.model"
     return core.model_from_json(text, maker(read.custom))
 end
 
