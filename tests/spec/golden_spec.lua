@@ -194,11 +194,17 @@ describe("layers", function()
                         x:requires_grad_()
                     end
                     layer(x, { training = case.training })
-                    if case.weights then
-                        layer:set_weights(case.weights)
+                    local weights = {}
+                    table.move(case.weights or {}, 1, #(case.weights or {}), 1, weights)
+                    table.move(case.state or {}, 1, #(case.state or {}), #weights + 1, weights)
+                    if #weights > 0 then
+                        layer:set_weights(weights)
                     end
                     local y = layer(x, { training = case.training })
                     check("y", y, case.y)
+                    for k, want in ipairs(case.state_after or {}) do
+                        check("state " .. k, layer.weights[#case.weights + k]:detach(), want)
+                    end
                     if case.r then
                         (y * moth.tensor(case.r)):sum():backward()
                         if case.dx then

@@ -1,0 +1,177 @@
+/* Batch and layer normalization (Ioffe, Szegedy 2015; Ba, Kiros, Hinton 2016), with Keras 3's defaults: epsilon 1e-3,
+ * momentum 0.99, biased variance both for the batch and for the moving average. */
+#include <stdio.h>
+
+#include "nn/layer_options.h"
+
+/* The dim that `axis` means, from 0, for an input of this rank: samples count from 1, negatives from the end. */
+static moth_status axis_of(const moth_layer *layer, moth_ctx *ctx, int rank, int *out)
+{
+    int64_t axis = moth_config_int(layer->config, "axis");
+    int64_t dim = axis < 0 ? rank + axis : axis;
+    if (dim < 1 || dim >= rank) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "axis %lld: a sample has %d dimensions", (long long)axis, rank - 1);
+    }
+    *out = (int)dim;
+    return MOTH_OK;
+}
+
+static moth_status add_vector(moth_layer *layer, moth_ctx *ctx, const char *name, int64_t size, bool state,
+                              const char *option)
+{
+    moth_variable_spec spec = { .name = name, .rank = 1, .shape = { size }, .state = state };
+    char regularizer[64], constraint[64];
+    spec.initializer = moth_value_get(layer->config, option);
+    snprintf(regularizer, sizeof regularizer, "%s_regularizer", name);
+    snprintf(constraint, sizeof constraint, "%s_constraint", name);
+    spec.regularizer = moth_value_get(layer->config, regularizer);
+    spec.constraint = moth_value_get(layer->config, constraint);
+    return moth_layer_add_variable(layer, ctx, &spec, NULL);
+}
+
+static moth_status add_scale_and_shift(moth_layer *layer, moth_ctx *ctx, int64_t size)
+{
+    if (moth_config_bool(layer->config, "scale")) {
+        MOTH_TRY(add_vector(layer, ctx, "gamma", size, false, "gamma_initializer"));
+    }
+    return moth_config_bool(layer->config, "center") ? add_vector(layer, ctx, "beta", size, false, "beta_initializer")
+                                                     : MOTH_OK;
+}
+
+/* x with dims a and b exchanged; itself where they are the same. */
+static moth_tensor *exchanged(moth_pass *pass, moth_tensor *x, int a, int b)
+{
+    moth_attrs attrs = { .i = { a, b } };
+    return a == b || !x ? x : MOTH_DO(pass->scope, transpose, &attrs, x);
+}
+
+/* Emits a normalizing op whose last inputs, gamma and beta, may be absent. */
+static moth_tensor *emit_norm(moth_layer *layer, moth_pass *pass, moth_op_id op, int n, moth_tensor **in,
+                              moth_tensor **out)
+{
+    in[n] = moth_layer_find(layer, "gamma");
+    in[n + 1] = moth_layer_find(layer, "beta");
+    for (n += 2; !in[n - 1]; n--) {
+    }
+    moth_attrs attrs = { .f = { moth_config_number(layer->config, "epsilon") } };
+    out[0] = NULL;
+    if (pass->scope->status == MOTH_OK) {
+        pass->scope->emit(pass->scope, moth_op_of(pass->ctx, op), &attrs, n, in, out);
+    }
+    return out[0];
+}
+
+/* ---- BatchNormalization ---- */
+
+static moth_status batch_build(moth_layer *layer, moth_ctx *ctx, int n_in, const moth_meta *const *in)
+{
+    (void)n_in;
+    int axis = 0;
+    MOTH_TRY(axis_of(layer, ctx, in[0]->rank, &axis));
+    int64_t size = in[0]->shape[axis];
+    MOTH_TRY(add_scale_and_shift(layer, ctx, size));
+    MOTH_TRY(add_vector(layer, ctx, "moving_mean", size, true, "moving_mean_initializer"));
+    return add_vector(layer, ctx, "moving_variance", size, true, "moving_variance_initializer");
+}
+
+static moth_status move(moth_layer *layer, moth_pass *pass, const char *name, moth_tensor *value)
+{
+    moth_attrs attrs = { .f = { moth_config_number(layer->config, "momentum") } };
+    moth_tensor *in[2] = { moth_layer_find(layer, name), value }, *none[1];
+    if (pass->scope->status == MOTH_OK) {
+        pass->scope->emit(pass->scope, moth_op_of(pass->ctx, MOTH_OP_assign_average), &attrs, 2, in, none);
+    }
+    return pass->scope->status;
+}
+
+static moth_status batch_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
+{
+    int axis = 0, rank = io->in[0]->meta.rank;
+    MOTH_TRY(axis_of(layer, pass->ctx, rank, &axis));
+    moth_tensor *x = exchanged(pass, moth_emit_float(pass->scope, io->in[0]), axis, rank - 1), *y;
+    moth_tensor *in[5] = { x }, *out[MOTH_MAX_LAYER_OUTPUTS] = { NULL };
+    if (pass->training && layer->trainable) { /* statistics of this batch; a frozen layer keeps to the moving ones */
+        y = emit_norm(layer, pass, MOTH_OP_batch_norm, 1, in, out);
+        MOTH_TRY(move(layer, pass, "moving_mean", out[1]));
+        MOTH_TRY(move(layer, pass, "moving_variance", out[2]));
+    } else {
+        in[1] = moth_layer_find(layer, "moving_mean");
+        in[2] = moth_layer_find(layer, "moving_variance");
+        y = emit_norm(layer, pass, MOTH_OP_batch_norm_inference, 3, in, out);
+    }
+    io->out[0] = exchanged(pass, y, axis, rank - 1);
+    return pass->scope->status;
+}
+
+#define EPSILON                                                                                             \
+    {                                                                                                       \
+        .name = "epsilon", .kind = MOTH_OPTION_NUMBER, .fallback = "1e-3", .low = 0, .high = MOTH_NO_LIMIT, \
+        .doc = "is added to the variance"                                                                   \
+    }
+#define FLAG(name_, doc_)                                                        \
+    {                                                                            \
+        .name = name_, .kind = MOTH_OPTION_BOOL, .fallback = "true", .doc = doc_ \
+    }
+#define SCALE_AND_SHIFT                                                                                             \
+    EPSILON, FLAG("center", "add beta"), FLAG("scale", "multiply by gamma"),                                        \
+        MOTH_OPTION_INITIALIZER("beta_initializer", "zeros"), MOTH_OPTION_INITIALIZER("gamma_initializer", "ones"), \
+        MOTH_OPTION_REGULARIZER("beta_regularizer"), MOTH_OPTION_REGULARIZER("gamma_regularizer"),                  \
+        MOTH_OPTION_CONSTRAINT("beta_constraint"), MOTH_OPTION_CONSTRAINT("gamma_constraint")
+#define AXIS                                                                                                  \
+    {                                                                                                         \
+        .name = "axis", .kind = MOTH_OPTION_INT, .fallback = "-1", .position = 1, .low = -MOTH_MAX_RANK,      \
+        .high = MOTH_MAX_RANK, .doc = "dimension of the features, counted in a sample from 1 or from the end" \
+    }
+
+static const moth_option batch_options[] = {
+    AXIS,
+    { .name = "momentum",
+      .kind = MOTH_OPTION_NUMBER,
+      .fallback = "0.99",
+      .position = 2,
+      .low = 0,
+      .high = 1,
+      .doc = "share of the old moving statistics" },
+    SCALE_AND_SHIFT,
+    MOTH_OPTION_INITIALIZER("moving_mean_initializer", "zeros"),
+    MOTH_OPTION_INITIALIZER("moving_variance_initializer", "ones"),
+    MOTH_OPTIONS_END,
+};
+
+const moth_layer_type moth_layer_BatchNormalization = {
+    .entry = { "BatchNormalization", "features with mean 0 and variance 1 over the batch, scaled and shifted",
+               batch_options },
+    .min_rank = 2,
+    .build = batch_build,
+    .call = batch_call,
+};
+
+/* ---- LayerNormalization ---- */
+
+static moth_status layer_build(moth_layer *layer, moth_ctx *ctx, int n_in, const moth_meta *const *in)
+{
+    (void)n_in;
+    int axis = 0;
+    MOTH_TRY(axis_of(layer, ctx, in[0]->rank, &axis));
+    return add_scale_and_shift(layer, ctx, in[0]->shape[axis]);
+}
+
+static moth_status layer_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
+{
+    int axis = 0, rank = io->in[0]->meta.rank;
+    MOTH_TRY(axis_of(layer, pass->ctx, rank, &axis));
+    moth_tensor *x = exchanged(pass, moth_emit_float(pass->scope, io->in[0]), axis, rank - 1);
+    moth_tensor *in[3] = { x }, *out[MOTH_MAX_LAYER_OUTPUTS] = { NULL };
+    io->out[0] = exchanged(pass, emit_norm(layer, pass, MOTH_OP_layer_norm, 1, in, out), axis, rank - 1);
+    return pass->scope->status;
+}
+
+static const moth_option layer_options[] = { AXIS, SCALE_AND_SHIFT, MOTH_OPTIONS_END };
+
+const moth_layer_type moth_layer_LayerNormalization = {
+    .entry = { "LayerNormalization", "features of each sample with mean 0 and variance 1, scaled and shifted",
+               layer_options },
+    .min_rank = 2,
+    .build = layer_build,
+    .call = layer_call,
+};
