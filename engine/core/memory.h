@@ -19,6 +19,10 @@ char *moth_strdup(const char *text);
 int64_t moth_live_bytes(void);
 int64_t moth_live_blocks(void);
 
+/* Most bytes that may be alive; an allocation beyond fails. Without a call it is the machine's memory: systems that
+ * promise more than they have end the process instead when the promise is called in. */
+void moth_limit_memory(int64_t bytes);
+
 /* Test hook: from now on the nth allocation (1 = the next) fails, and all later ones too when persistent. 0 = off. */
 void moth_fail_alloc(int64_t nth, bool persistent);
 
