@@ -73,6 +73,13 @@ static int core_sources(lua_State *L)
     return 1;
 }
 
+/* limit_memory(bytes): allocations fail that would make live_bytes larger */
+static int core_limit_memory(lua_State *L)
+{
+    moth_limit_memory(mothb_check_int(L, 1, 1, INT64_MAX / 2));
+    return 0;
+}
+
 /* ---- opening ---- */
 
 /* The source of a module: from the folder MOTH_LUA where that has it, else the one inside. */
@@ -132,9 +139,9 @@ static int core_loader(lua_State *L)
 static void open_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "clock", core_clock }, { "cpu", core_cpu },         { "live_bytes", core_live_bytes },
-        { "seed", core_seed },   { "sources", core_sources }, { "threads", core_threads },
-        { NULL, NULL },
+        { "clock", core_clock },           { "cpu", core_cpu },   { "limit_memory", core_limit_memory },
+        { "live_bytes", core_live_bytes }, { "seed", core_seed }, { "sources", core_sources },
+        { "threads", core_threads },       { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
         mothb_open_value, mothb_open_size,       mothb_open_tensor, mothb_open_create, mothb_open_shape,

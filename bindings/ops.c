@@ -72,6 +72,19 @@ moth_tensor *mothb_operand(lua_State *L, int index, moth_dtype like)
     return mothb_is_tensor(L, index) ? mothb_check_tensor(L, index) : NULL;
 }
 
+/* Lets go of the 0-d tensors that mothb_operand made of numbers (bits of `numbers`: their indices - 1): the collector
+ * would come to them much later. */
+static void drop_scalars(lua_State *L, unsigned numbers)
+{
+    for (int i = 1; numbers; i++, numbers >>= 1) {
+        if (numbers & 1) {
+            moth_tensor **box = lua_touserdata(L, i);
+            moth_tensor_release(*box);
+            *box = NULL;
+        }
+    }
+}
+
 /* The type that numbers beside these operands take: that of the first tensor. A condition is no such tensor. */
 static moth_dtype operand_type(lua_State *L, int first, int n)
 {
@@ -212,11 +225,13 @@ static int call_op(lua_State *L, moth_op_id id)
     }
     int first_value = id == MOTH_OP_where ? 2 : 1;
     moth_dtype like = operand_type(L, first_value, op->min_in - first_value + 1);
+    unsigned numbers = 0;
     for (; n_in < max_in; n_in++) {
         bool wanted = n_in < op->min_in;
         if (!wanted && !mothb_is_tensor(L, n_in + 1)) {
             break;
         }
+        numbers |= lua_type(L, n_in + 1) == LUA_TNUMBER ? 1u << n_in : 0;
         in[n_in] = wanted && op->min_in == 1 ? mothb_check_tensor(L, n_in + 1) : mothb_operand(L, n_in + 1, like);
         if (!in[n_in]) {
             return mothb_type_error(L, n_in + 1, op->min_in == 1 ? "tensor" : "tensor or number");
@@ -226,7 +241,9 @@ static int call_op(lua_State *L, moth_op_id id)
     for (const moth_attr_spec *spec = op->attrs; spec && spec->kind != MOTH_ATTR_END; spec++) {
         arg = parse_attr(L, arg, spec, &attrs);
     }
-    return finish_results(L, id, &attrs, push_results(L, op, &attrs, n_in, in));
+    int n_out = push_results(L, op, &attrs, n_in, in);
+    drop_scalars(L, numbers);
+    return finish_results(L, id, &attrs, n_out);
 }
 
 static int op_method(lua_State *L)
@@ -351,7 +368,9 @@ static int arithmetic(lua_State *L, moth_op_id id)
 {
     moth_dtype like = operand_type(L, 1, 2);
     moth_tensor *in[2];
+    unsigned numbers = 0;
     for (int i = 0; i < 2; i++) {
+        numbers |= lua_type(L, i + 1) == LUA_TNUMBER ? 1u << i : 0;
         in[i] = mothb_operand(L, i + 1, like);
         if (!in[i]) {
             return mothb_error(L, "attempt to perform arithmetic on a %s and a %s", mothb_typename(L, 1),
@@ -359,6 +378,7 @@ static int arithmetic(lua_State *L, moth_op_id id)
         }
     }
     mothb_apply1(L, id, NULL, 2, in);
+    drop_scalars(L, numbers);
     return 1;
 }
 

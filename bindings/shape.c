@@ -213,6 +213,7 @@ static moth_tensor **check_tensors(lua_State *L, int arg, int *n)
 static int cat(lua_State *L)
 {
     int n;
+    lua_settop(L, 2);
     moth_tensor **list = check_tensors(L, 1, &n);
     moth_attrs attrs = { .i = { check_dim(L, 2, list[0]->meta.rank, 1) } };
     mothb_apply1(L, MOTH_OP_cat, &attrs, n, list);
@@ -223,6 +224,7 @@ static int cat(lua_State *L)
 static int stack(lua_State *L)
 {
     int n;
+    lua_settop(L, 2);
     moth_tensor **list = check_tensors(L, 1, &n);
     int copy = lua_gettop(L);
     moth_attrs attrs = { .i = { check_dim(L, 2, list[0]->meta.rank + 1, 1) } };

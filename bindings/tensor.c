@@ -247,13 +247,19 @@ static int tensor_eq(lua_State *L)
     return 1;
 }
 
+static void check_comparable(lua_State *L)
+{
+    for (int arg = 1; arg <= 2; arg++) {
+        if (lua_type(L, arg) != LUA_TNUMBER && !mothb_is_tensor(L, arg)) {
+            mothb_error(L, "attempt to compare a tensor with a %s", mothb_typename(L, arg));
+        }
+    }
+}
+
 static double one_value(lua_State *L, int arg)
 {
     if (lua_type(L, arg) == LUA_TNUMBER) {
         return lua_tonumber(L, arg);
-    }
-    if (!mothb_is_tensor(L, arg)) {
-        return mothb_error(L, "attempt to compare a tensor with %s", mothb_typename(L, arg));
     }
     moth_tensor *t = mothb_check_tensor(L, arg);
     mothb_check_concrete(L, t, "comparison");
@@ -267,6 +273,7 @@ static double one_value(lua_State *L, int arg)
 
 static int tensor_lt(lua_State *L)
 {
+    check_comparable(L);
     double a = one_value(L, 1), b = one_value(L, 2);
     lua_pushboolean(L, a < b);
     return 1;
@@ -274,6 +281,7 @@ static int tensor_lt(lua_State *L)
 
 static int tensor_le(lua_State *L)
 {
+    check_comparable(L);
     double a = one_value(L, 1), b = one_value(L, 2);
     lua_pushboolean(L, a <= b);
     return 1;

@@ -17,6 +17,7 @@ import callbacks
 import functions
 import layers
 import optimizers
+import tensors
 from lua_data import write
 
 FILES = {
@@ -26,6 +27,7 @@ FILES = {
     "initializers": (functions.initializers, "What the draws of each initializer must satisfy."),
     "optimizers": (optimizers.optimizers, "Optimizers step by step, schedules and constraints."),
     "layers": (layers.layers, "Layers, their outputs, gradients and state."),
+    "tensors": (tensors.tensors, "Operations on tensors and their gradients."),
     "callbacks": (callbacks.callbacks, "What callbacks do with given values of a metric."),
 }
 
