@@ -262,6 +262,7 @@ end
 
 plot.history = require("moth.plot_history").plot
 
+---@overload fun(args: table): string?
 return setmetatable(plot, {
     __call = function(_, args)
         return curves(args)

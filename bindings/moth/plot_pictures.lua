@@ -212,13 +212,4 @@ function plot_pictures.heatmap(panel, style)
     return lines
 end
 
---- One picture as lines of half blocks (`moth.image.show`).
----@param picture table[]  rows of numbers, or of {r, g, b}
----@param limits number[]  what is black and what is white
----@param style table
----@return string[]
-function plot_pictures.image(picture, limits, style)
-    return (image_lines(picture, { limits = limits, palette = "grey" }, style.columns, style))
-end
-
 return plot_pictures

@@ -211,6 +211,7 @@ local function sweep(args)
     return self
 end
 
+---@overload fun(args: table): table
 return setmetatable({
     log_uniform = space.log_uniform,
     uniform = space.uniform,

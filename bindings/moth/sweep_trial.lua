@@ -192,7 +192,7 @@ function sweep_trial.run(trial, run)
         return message
     end)
     if callback.interrupted or not done and sweep_trial.is_interrupt(result) then
-        error(done and "interrupted" or result, 0)
+        error(callback.interrupted and "interrupted" or result, 0)
     end
     collectgarbage()
     return {

@@ -664,7 +664,8 @@ describe("workers", function()
     it("are not started without a script: trials run in the process, which says so once", function()
         local code = ("moth = require 'moth' for i = 1, 2 do moth.sweep { name = 's' .. i, dir = '%s', workers = 2, "
             .. "grid = { a = { 1, 2 } }, trial = function(p) return p.a end }:table() end"):format(directory)
-        for _, how in ipairs { ('%s -e "%s"'):format(interpreter, code) } do
+        for _, how in ipairs { ('%s -e "%s"'):format(interpreter, code),
+            ('echo "%s" | %s -'):format(code, interpreter) } do
             local out, err = run(how)
             assert.are.equal("a  value\n1  1\n2  2\na  value\n1  1\n2  2\n", out)
             local _, told = err:gsub("there is no script to start workers on, so trials run in this process\n", "")
