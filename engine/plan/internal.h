@@ -44,6 +44,7 @@ typedef struct step {
     bool effect;      /* writes into a variable */
     bool in_order;    /* reads a variable as the effects before it left it */
     bool late;        /* an effect, or in order, or a reader of such a step's result */
+    bool fed;         /* depends on an input of the run */
     bool effect_only; /* needed by effects, but by no output and no check */
     int region;       /* row steps: index of the region; -1 for phased steps */
     moth_call call;   /* in and out point to arrays of n_in and n_out */

@@ -1,8 +1,9 @@
 /* Levels. A level is a stage with a barrier behind it. A step runs one level after what it depends on, or in the same
  * level where it needs only the rows that the other has just made: then both belong to one region.
  *
- * Changes of variables (effects) come after everything that outputs and checks need, so that a run that stops there has
- * changed nothing; after every step that reads the variable; and among themselves in the order of recording. */
+ * Changes of variables (effects) come after everything that outputs need of the inputs and all that checks need, so
+ * that a run which stops at bad data has changed nothing; after every step that reads the variable; and among
+ * themselves in the order of recording. */
 #include <stdlib.h>
 
 #include "plan/internal.h"
@@ -227,6 +228,19 @@ static bool reads_late(const moth_plan *plan, const step *s)
     return false;
 }
 
+/* Can the data of a run reach the step? What variables alone decide, a penalty for example, need not hold up effects.
+ */
+static bool reads_inputs(const moth_plan *plan, const step *s)
+{
+    for (int i = 0; i < s->n_in; i++) {
+        const operand *in = &s->in[i];
+        if (in->kind == SOURCE_INPUT || (in->kind == SOURCE_ARENA && plan->steps[plan->values[in->value].step].fed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static moth_status find_check_level(moth_ctx *ctx, moth_plan *plan)
 {
     plan->check_level = -1;
@@ -249,12 +263,14 @@ static moth_status assign_levels(moth_ctx *ctx, moth_plan *plan, const touches *
     for (int n = 0; n < plan->n_steps; n++) {
         step *s = &plan->steps[n];
         s->late = s->effect || s->in_order || reads_late(plan, s);
+        s->fed = reads_inputs(plan, s);
         if (!s->late) {
             s->level = dependency_level(plan, s);
-            effects_from = s->effect_only ? effects_from : max_int(effects_from, s->level + 1);
+            effects_from = s->fed && !s->effect_only ? max_int(effects_from, s->level + 1) : effects_from;
         }
     }
     MOTH_TRY(find_check_level(ctx, plan));
+    effects_from = max_int(effects_from, plan->check_level + 1);
     for (int n = 0; n < plan->n_steps; n++) {
         step *s = &plan->steps[n];
         if (s->late) {
