@@ -23,21 +23,32 @@ enum {
 extern const moth_attr_spec moth_conv_attrs[];      /* without size */
 extern const moth_attr_spec moth_conv_size_attrs[]; /* with size */
 
-/* Sizes in elements. x is the side with more rows and columns (the output of conv2d_transpose), y the other. */
+/* Sizes in elements. x is the side with more rows and columns (the output of conv2d_transpose), y the other.
+ * Where each group has one channel (a depthwise convolution), x is laid out with every channel repeated for its
+ * filters: then the filters are one group, and each of them sees the channel of its own place. */
 typedef struct moth_conv {
-    int64_t h, w, c, kh, kw, f, oh, ow;
+    int64_t h, w, c, kh, kw, f, oh, ow; /* c: as laid out */
     int64_t sh, sw, dh, dw, top, left;
     int64_t groups, cg, fg; /* channels and filters of one group */
     int64_t ph, pw;         /* x with its padding */
-    int64_t images;         /* images that are treated at a time, so that there are enough positions */
+    bool depthwise;
+    int64_t repeat; /* times that a channel of x is laid out */
+    int64_t images; /* images that are treated at a time, so that there are enough positions */
 } moth_conv;
 
-static inline bool moth_conv_padded(const moth_conv *s)
+/* Must x be laid out anew? */
+static inline bool moth_conv_copied(const moth_conv *s)
 {
-    return s->ph != s->h || s->pw != s->w;
+    return s->ph != s->h || s->pw != s->w || s->repeat > 1;
 }
 
-/* Elements of one image with its padding. */
+/* Elements of one image of x as it lies in its tensor. */
+static inline int64_t moth_conv_plain_image(const moth_conv *s)
+{
+    return s->h * s->w * (s->c / s->repeat);
+}
+
+/* The same with padding and repetition. */
 static inline int64_t moth_conv_image(const moth_conv *s)
 {
     return s->ph * s->pw * s->c;
@@ -71,9 +82,11 @@ void moth_conv_fill_off(const moth_conv *s, int32_t *off);
 /* c[r, l] += sum over k < n of a[row r, index[k]] b[k, l] for r < rows, l < lanes.
  * Row r of a begins at a + a_row[r] (or a + r a_step), row r of c at c + c_row[r] (or c + r c_step). Lanes come in
  * blocks of MOTH_LANES_MAX: element (k, l) of block i is b[i b_block + k b_step + l], and whole vectors are read of
- * it. With `start`, c begins as start[l] and what is in it does not matter. */
+ * it. With `start`, c begins as start[l] and what is in it does not matter. Where a has lanes too, its element is
+ * a[row r, index[k] + l]. */
 typedef struct moth_conv_job {
     int64_t rows, lanes, n;
+    bool a_lanes;
     const moth_real *a;
     const int32_t *a_row, *index;
     int64_t a_step;
@@ -100,7 +113,7 @@ static inline int64_t moth_conv_packed(int64_t n, int64_t lanes)
     return (lanes + MOTH_LANES_MAX - 1) / MOTH_LANES_MAX * MOTH_LANES_MAX * n;
 }
 
-/* Copies n images between contiguous memory and memory with padding around each. */
+/* Lays out n images with padding around each and channels repeated; and back, where repeated channels are added. */
 void MOTH_PASTE(moth_conv_pad, MOTH_VARIANT)(const moth_conv *s, int64_t n, const moth_real *x, moth_real *padded);
 void MOTH_PASTE(moth_conv_crop, MOTH_VARIANT)(const moth_conv *s, int64_t n, const moth_real *padded, moth_real *x);
 #define MOTH_CONV_PAD MOTH_PASTE(moth_conv_pad, MOTH_VARIANT)

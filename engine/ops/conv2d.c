@@ -4,7 +4,8 @@
  *   y[b, p, q, f] = b[f] + sum over i, j, c of x[b, p sh + i dh - top, q sw + j dw - left, c] w[i, j, c, f]
  *   OH = (H + top + bottom - (kh - 1) dh - 1) / sh + 1, OW likewise
  *
- * Padding counts as 0. Filters of group g see the channels of group g. Saved: x and w. How it is computed: conv.h. */
+ * Padding counts as 0. Filters of group g see the channels of group g; groups = C is a depthwise convolution. Saved: x
+ * and w. How it is computed: conv.h. */
 #include <string.h>
 
 #include "ops/conv.h"
@@ -46,7 +47,7 @@ static size_t lay_out(const moth_conv *s, char *memory, workspace *m)
     m->off = carve(&c, k, sizeof *m->off);
     m->packed = carve(&c, s->groups * moth_conv_packed(k, s->fg), sizeof *m->packed);
     m->zeros = carve(&c, s->f, sizeof *m->zeros);
-    m->padded = carve(&c, moth_conv_padded(s) ? s->images * moth_conv_image(s) : 0, sizeof *m->padded);
+    m->padded = carve(&c, moth_conv_copied(s) ? s->images * moth_conv_image(s) : 0, sizeof *m->padded);
     return c.used;
 }
 
@@ -67,7 +68,7 @@ static void prepare(const moth_call *call, const moth_conv *s, workspace *m)
         MOTH_CONV_PACK(m->packed + g * moth_conv_packed(k, s->fg), reals(&call->in[1]) + g * s->fg, k, s->f, s->fg, 1);
     }
     memset(m->zeros, 0, (size_t)s->f * sizeof *m->zeros);
-    if (moth_conv_padded(s)) {
+    if (moth_conv_copied(s)) {
         memset(m->padded, 0, (size_t)(s->images * moth_conv_image(s)) * sizeof *m->padded);
     }
 }
@@ -83,8 +84,8 @@ static bool conv2d_rows(const moth_call *call, int64_t r0, int64_t r1, moth_work
     const moth_real *bias = call_has(call, 2) ? reals(&call->in[2]) : m.zeros;
     for (int64_t b = r0; b < r1; b += s.images) {
         int64_t images = min64(s.images, r1 - b);
-        const moth_real *x = reals(&call->in[0]) + b * s.h * s.w * s.c;
-        if (moth_conv_padded(&s)) {
+        const moth_real *x = reals(&call->in[0]) + b * moth_conv_plain_image(&s);
+        if (moth_conv_copied(&s)) {
             MOTH_CONV_PAD(&s, images, x, m.padded);
             x = m.padded;
         }
@@ -92,6 +93,7 @@ static bool conv2d_rows(const moth_call *call, int64_t r0, int64_t r1, moth_work
             moth_conv_job job = { .rows = images * s.oh * s.ow,
                                   .lanes = s.fg,
                                   .n = k,
+                                  .a_lanes = s.depthwise,
                                   .a = x + g * s.cg,
                                   .a_row = m.pos,
                                   .index = m.off,
@@ -142,6 +144,10 @@ static const moth_case conv2d_cases[] = {
     { .in = { MOTH_REAL(4, 3, 4, 3, 6), MOTH_REAL(4, 2, 2, 2, 9), MOTH_REAL(1, 9) },
       .n_in = 3,
       ATTRS(0, [MOTH_CONV_PADDING] = 4, 0, 1, 1, 0, [MOTH_CONV_GROUPS] = 3) },
+    { .in = { MOTH_REAL(4, 2, 4, 5, 3), MOTH_REAL(4, 2, 3, 1, 6), MOTH_REAL(1, 6) },
+      .n_in = 3,
+      ATTRS(2, 1, 2, 4, 1, 0, 0, 1, [MOTH_CONV_GROUPS] = 3) },
+    { .in = { MOTH_REAL(4, 2, 3, 4, 9), MOTH_REAL(4, 2, 2, 1, 9) }, .n_in = 2, ATTRS(0, [MOTH_CONV_GROUPS] = 9) },
     { .in = { MOTH_REAL(4, 5, 1, 1, 4), MOTH_REAL(4, 1, 1, 4, 3), MOTH_REAL(1, 3) }, .n_in = 3 },
     { .in = { MOTH_REAL(4, 2, 1, 7, 2), MOTH_REAL(4, 1, 3, 2, 2), MOTH_REAL(1, 2) }, .n_in = 3, ATTRS(2, 1, 2) },
     { .in = { MOTH_REAL(4, 1, 1, 1, 1), MOTH_REAL(4, 1, 1, 1, 1), MOTH_REAL(1, 1) }, .n_in = 3 },

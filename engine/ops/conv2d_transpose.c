@@ -52,6 +52,17 @@ typedef struct workspace {
     moth_real *padded, *packed;
 } workspace;
 
+/* Of one tap's product: filters that are added up, and channels. */
+static int64_t depth(const moth_conv *s)
+{
+    return s->depthwise ? 1 : s->fg;
+}
+
+static int64_t lanes(const moth_conv *s)
+{
+    return s->depthwise ? s->c : s->cg;
+}
+
 static size_t lay_out(const moth_conv *s, char *memory, workspace *m)
 {
     int64_t taps = s->kh * s->kw;
@@ -59,8 +70,8 @@ static size_t lay_out(const moth_conv *s, char *memory, workspace *m)
     m->pos = carve(&c, moth_conv_positions(s), sizeof *m->pos);
     m->off = carve(&c, taps * s->cg, sizeof *m->off);
     m->counting = carve(&c, s->fg, sizeof *m->counting);
-    m->packed = carve(&c, s->groups * taps * moth_conv_packed(s->fg, s->cg), sizeof *m->packed);
-    m->padded = carve(&c, moth_conv_padded(s) ? s->images * moth_conv_image(s) : 0, sizeof *m->padded);
+    m->packed = carve(&c, s->groups * taps * moth_conv_packed(depth(s), lanes(s)), sizeof *m->packed);
+    m->padded = carve(&c, moth_conv_copied(s) ? s->images * moth_conv_image(s) : 0, sizeof *m->padded);
     return c.used;
 }
 
@@ -75,7 +86,7 @@ static size_t conv2d_transpose_scratch(const moth_call *call)
 static void prepare(const moth_call *call, const moth_conv *s, workspace *m)
 {
     const moth_real *w = reals(&call->in[1]);
-    int64_t taps = s->kh * s->kw, packed = moth_conv_packed(s->fg, s->cg);
+    int64_t taps = s->kh * s->kw, packed = moth_conv_packed(depth(s), lanes(s));
     moth_conv_fill_pos(s, m->pos);
     moth_conv_fill_off(s, m->off);
     for (int64_t f = 0; f < s->fg; f++) {
@@ -83,20 +94,21 @@ static void prepare(const moth_call *call, const moth_conv *s, workspace *m)
     }
     for (int64_t g = 0; g < s->groups; g++) {
         for (int64_t t = 0; t < taps; t++) {
-            MOTH_CONV_PACK(m->packed + (g * taps + t) * packed, w + t * s->cg * s->f + g * s->fg, s->fg, 1, s->cg,
-                           s->f);
+            MOTH_CONV_PACK(m->packed + (g * taps + t) * packed, w + t * s->cg * s->f + g * s->fg, depth(s), 1, lanes(s),
+                           s->depthwise ? 1 : s->f);
         }
     }
 }
 
-static void fill(moth_real *x, int64_t places, int64_t channels, const moth_real *bias)
+/* The bias everywhere; where a channel is repeated, in one of its places. */
+static void fill(const moth_conv *s, moth_real *x, int64_t images, const moth_real *bias)
 {
-    if (!bias) {
-        memset(x, 0, (size_t)(places * channels) * sizeof *x);
-        return;
-    }
-    for (int64_t p = 0; p < places; p++) {
-        memcpy(x + p * channels, bias, (size_t)channels * sizeof *x);
+    int64_t n = images * moth_conv_image(s);
+    memset(x, 0, (size_t)n * sizeof *x);
+    for (int64_t at = 0; bias && at < n; at += s->c) {
+        for (int64_t c = 0; c < s->c; c += s->repeat) {
+            x[at + c] = bias[c / s->repeat];
+        }
     }
 }
 
@@ -107,27 +119,29 @@ static bool conv2d_transpose_rows(const moth_call *call, int64_t r0, int64_t r1,
     open_call(call, &s);
     lay_out(&s, worker->scratch, &m);
     prepare(call, &s, &m);
-    int64_t taps = s.kh * s.kw, packed = moth_conv_packed(s.fg, s.cg);
+    int64_t taps = s.kh * s.kw, packed = moth_conv_packed(depth(&s), lanes(&s));
     for (int64_t b = r0; b < r1; b += s.images) {
         int64_t images = min64(s.images, r1 - b);
-        moth_real *result = reals(&call->out[0]) + b * s.h * s.w * s.c, *x = moth_conv_padded(&s) ? m.padded : result;
-        fill(x, images * s.ph * s.pw, s.c, call_has(call, 2) ? reals(&call->in[2]) : NULL);
+        moth_real *result = reals(&call->out[0]) + b * moth_conv_plain_image(&s),
+                  *x = moth_conv_copied(&s) ? m.padded : result;
+        fill(&s, x, images, call_has(call, 2) ? reals(&call->in[2]) : NULL);
         for (int64_t t = 0; t < s.groups * taps; t++) {
             int64_t g = t / taps;
             moth_conv_job job = { .rows = images * s.oh * s.ow,
-                                  .lanes = s.cg,
-                                  .n = s.fg,
+                                  .lanes = lanes(&s),
+                                  .n = depth(&s),
+                                  .a_lanes = s.depthwise,
                                   .a = reals(&call->in[0]) + b * s.oh * s.ow * s.f + g * s.fg,
                                   .a_step = s.f,
                                   .index = m.counting,
                                   .b = m.packed + t * packed,
                                   .b_step = MOTH_LANES_MAX,
-                                  .b_block = s.fg * MOTH_LANES_MAX,
+                                  .b_block = depth(&s) * MOTH_LANES_MAX,
                                   .c = x + g * s.cg + m.off[t % taps * s.cg],
                                   .c_row = m.pos };
             MOTH_CONV_PRODUCT(&job);
         }
-        if (moth_conv_padded(&s)) {
+        if (moth_conv_copied(&s)) {
             MOTH_CONV_CROP(&s, images, x, result);
         }
     }
@@ -169,6 +183,9 @@ static const moth_case conv2d_transpose_cases[] = {
     { .in = { MOTH_REAL(4, 1, 2, 2, 4), MOTH_REAL(4, 2, 2, 3, 4), MOTH_REAL(1, 6) },
       .n_in = 3,
       ATTRS(2, 2, 2, [MOTH_CONV_GROUPS] = 2, [MOTH_CONV_SIZE] = 2, 4, 5) },
+    { .in = { MOTH_REAL(4, 2, 2, 3, 6), MOTH_REAL(4, 2, 2, 1, 6), MOTH_REAL(1, 3) },
+      .n_in = 3,
+      ATTRS(2, 2, 1, 4, 0, 1, 1, 0, [MOTH_CONV_GROUPS] = 3, [MOTH_CONV_SIZE] = 2, 4, 3) },
     { .in = { MOTH_REAL(4, 1, 1, 1, 1), MOTH_REAL(4, 1, 1, 1, 1), MOTH_REAL(1, 1) },
       .n_in = 3,
       ATTRS(0, [MOTH_CONV_SIZE] = 2, 1, 1) },

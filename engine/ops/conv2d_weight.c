@@ -102,7 +102,7 @@ static size_t lay_out(const moth_conv *s, char *memory, workspace *m)
     m->pos = carve(&c, positions, sizeof *m->pos);
     m->off = carve(&c, s->kh * s->kw * s->cg, sizeof *m->off);
     m->packed = carve(&c, is_packed(s) ? moth_conv_packed(positions, s->fg) : 0, sizeof *m->packed);
-    m->padded = carve(&c, moth_conv_padded(s) ? s->images * moth_conv_image(s) : 0, sizeof *m->padded);
+    m->padded = carve(&c, moth_conv_copied(s) ? s->images * moth_conv_image(s) : 0, sizeof *m->padded);
     return c.used;
 }
 
@@ -123,6 +123,7 @@ static void add_images(const moth_conv *s, const workspace *m, int64_t images, c
         moth_conv_job job = { .rows = rows,
                               .lanes = s->fg,
                               .n = positions,
+                              .a_lanes = s->depthwise,
                               .a = x + i * s->cg,
                               .a_row = m->off + first,
                               .index = m->pos,
@@ -154,15 +155,15 @@ static void add_piece(const moth_call *call, const cut *t, int64_t p, moth_worke
     if (first == 0) {
         memset(db, 0, (size_t)s->f * sizeof *db);
     }
-    if (moth_conv_padded(s)) {
+    if (moth_conv_copied(s)) {
         memset(m.padded, 0, (size_t)(s->images * moth_conv_image(s)) * sizeof *m.padded);
     }
     int64_t end = min64(t->batch, (piece + 1) * t->rows);
     for (int64_t b = piece * t->rows; b < end; b += s->images) {
         int64_t images = min64(s->images, end - b);
-        const moth_real *x = reals(&call->in[0]) + b * s->h * s->w * s->c;
+        const moth_real *x = reals(&call->in[0]) + b * moth_conv_plain_image(s);
         const moth_real *g = reals(&call->in[1]) + b * s->oh * s->ow * s->f;
-        if (moth_conv_padded(s)) {
+        if (moth_conv_copied(s)) {
             MOTH_CONV_PAD(s, images, x, m.padded);
             x = m.padded;
         }

@@ -26,15 +26,21 @@ typedef struct tile {
     const moth_real *b, *start;
     const moth_real *a[ROWS];
     moth_real *c[ROWS];
+    int64_t rows; /* the rest repeats the last of them */
 } tile;
 
-#define MULTIPLY_ROW(r)                          \
-    UNROLL for (int v = 0; v < vectors; v++)     \
-    {                                            \
-        acc[r][v] += a##r[index[k]] * factor[v]; \
+#define MULTIPLY_ROW(r)                                                                \
+    UNROLL for (int v = 0; v < vectors; v++)                                           \
+    {                                                                                  \
+        const moth_real *from = a##r + index[k];                                       \
+        if (a_lanes) {                                                                 \
+            acc[r][v] += *(const memory_vector *)(from + v * MOTH_VECTOR) * factor[v]; \
+        } else {                                                                       \
+            acc[r][v] += *from * factor[v];                                            \
+        }                                                                              \
     }
 
-static inline __attribute__((always_inline)) void run_tile(const tile *t, int vectors)
+static inline __attribute__((always_inline)) void run_tile(const tile *t, int vectors, bool a_lanes)
 {
     vector acc[ROWS][MOTH_TILE_VECTORS], factor[MOTH_TILE_VECTORS];
     UNROLL for (int r = 0; r < ROWS; r++)
@@ -70,28 +76,55 @@ static inline __attribute__((always_inline)) void run_tile(const tile *t, int ve
     }
 }
 
-static void run_vectors(const tile *t, int vectors)
+#define RUN_TILE(vectors_)                \
+    do {                                  \
+        if (a_lanes) {                    \
+            run_tile(t, vectors_, true);  \
+        } else {                          \
+            run_tile(t, vectors_, false); \
+        }                                 \
+    } while (0)
+
+static void run_vectors(const tile *t, int64_t vectors, bool a_lanes)
 {
     switch (vectors) {
     case 1:
-        run_tile(t, 1);
+        RUN_TILE(1);
         break;
 #if MOTH_TILE_VECTORS == 4
     case 3:
-        run_tile(t, 3);
+        RUN_TILE(3);
         break;
     case 4:
-        run_tile(t, 4);
+        RUN_TILE(4);
         break;
 #endif
     default:
-        run_tile(t, 2);
+        RUN_TILE(2);
         break;
     }
 }
 
+/* Where a has lanes, nothing may be read beyond them: the last ones are treated one by one. */
+static void run_lanes(const tile *t, int64_t lanes)
+{
+    int64_t whole = lanes - lanes % MOTH_VECTOR;
+    if (whole > 0) {
+        run_vectors(t, whole / MOTH_VECTOR, true);
+    }
+    for (int64_t l = whole; l < lanes; l++) {
+        for (int64_t r = 0; r < t->rows; r++) {
+            moth_real sum = t->start ? t->start[l] : t->c[r][l];
+            for (int64_t k = 0; k < t->n; k++) {
+                sum += t->a[r][t->index[k] + l] * t->b[k * t->b_step + l];
+            }
+            t->c[r][l] = sum;
+        }
+    }
+}
+
 /* A tile whose last vector reaches beyond the lanes of c works on a copy. */
-static void run_ragged(const tile *t, int vectors, int64_t lanes)
+static void run_ragged(const tile *t, int64_t lanes)
 {
     moth_real spill[ROWS][MOTH_LANES_MAX];
     tile copy = *t;
@@ -103,7 +136,7 @@ static void run_ragged(const tile *t, int vectors, int64_t lanes)
         copy.c[r] = spill[r];
     }
     copy.start = NULL;
-    run_vectors(&copy, vectors);
+    run_vectors(&copy, (lanes + MOTH_VECTOR - 1) / MOTH_VECTOR, false);
     for (int r = 0; r < ROWS; r++) {
         memcpy(t->c[r], spill[r], (size_t)lanes * sizeof(moth_real));
     }
@@ -112,9 +145,10 @@ static void run_ragged(const tile *t, int vectors, int64_t lanes)
 /* Rows beyond the last are the last one again: computed twice, to the same bits. */
 static void place_rows(const moth_conv_job *job, tile *t, int64_t first, int64_t lane)
 {
+    t->rows = min64(ROWS, job->rows - first);
     for (int r = 0; r < ROWS; r++) {
         int64_t row = min64(first + r, job->rows - 1);
-        t->a[r] = job->a + (job->a_row ? job->a_row[row] : row * job->a_step);
+        t->a[r] = job->a + (job->a_row ? job->a_row[row] : row * job->a_step) + (job->a_lanes ? lane : 0);
         t->c[r] = job->c + (job->c_row ? job->c_row[row] : row * job->c_step) + lane;
     }
 }
@@ -123,7 +157,6 @@ void MOTH_CONV_PRODUCT(const moth_conv_job *job)
 {
     for (int64_t lane = 0; lane < job->lanes; lane += MOTH_LANES_MAX) {
         int64_t lanes = min64(MOTH_LANES_MAX, job->lanes - lane);
-        int vectors = (int)((lanes + MOTH_VECTOR - 1) / MOTH_VECTOR);
         const moth_real *b = job->b + lane / MOTH_LANES_MAX * job->b_block;
         for (int64_t k = 0; k < job->n; k += CHUNK) {
             tile t = { .n = min64(CHUNK, job->n - k),
@@ -133,10 +166,12 @@ void MOTH_CONV_PRODUCT(const moth_conv_job *job)
                        .start = job->start && k == 0 ? job->start + lane : NULL };
             for (int64_t row = 0; row < job->rows; row += ROWS) {
                 place_rows(job, &t, row, lane);
-                if (lanes % MOTH_VECTOR) {
-                    run_ragged(&t, vectors, lanes);
+                if (job->a_lanes) {
+                    run_lanes(&t, lanes);
+                } else if (lanes % MOTH_VECTOR) {
+                    run_ragged(&t, lanes);
                 } else {
-                    run_vectors(&t, vectors);
+                    run_vectors(&t, lanes / MOTH_VECTOR, false);
                 }
             }
         }
@@ -161,20 +196,33 @@ void MOTH_CONV_PACK(moth_real *to, const moth_real *from, int64_t n, int64_t ste
 
 void MOTH_CONV_PAD(const moth_conv *s, int64_t n, const moth_real *x, moth_real *padded)
 {
-    for (int64_t b = 0; b < n; b++) {
-        for (int64_t i = 0; i < s->h; i++) {
-            memcpy(padded + ((b * s->ph + s->top + i) * s->pw + s->left) * s->c, x + (b * s->h + i) * s->w * s->c,
-                   (size_t)(s->w * s->c) * sizeof *x);
+    for (int64_t i = 0; i < n * s->h; i++) { /* rows of images */
+        moth_real *to = padded + ((i / s->h * s->ph + s->top + i % s->h) * s->pw + s->left) * s->c;
+        const moth_real *from = x + i * s->w * (s->c / s->repeat);
+        if (s->repeat == 1) {
+            memcpy(to, from, (size_t)(s->w * s->c) * sizeof *x);
+            continue;
+        }
+        for (int64_t c = 0; c < s->w * s->c; c++) {
+            to[c] = from[c / s->repeat];
         }
     }
 }
 
 void MOTH_CONV_CROP(const moth_conv *s, int64_t n, const moth_real *padded, moth_real *x)
 {
-    for (int64_t b = 0; b < n; b++) {
-        for (int64_t i = 0; i < s->h; i++) {
-            memcpy(x + (b * s->h + i) * s->w * s->c, padded + ((b * s->ph + s->top + i) * s->pw + s->left) * s->c,
-                   (size_t)(s->w * s->c) * sizeof *x);
+    for (int64_t i = 0; i < n * s->h; i++) {
+        const moth_real *from = padded + ((i / s->h * s->ph + s->top + i % s->h) * s->pw + s->left) * s->c;
+        moth_real *to = x + i * s->w * (s->c / s->repeat);
+        if (s->repeat == 1) {
+            memcpy(to, from, (size_t)(s->w * s->c) * sizeof *x);
+            continue;
+        }
+        for (int64_t c = 0; c < s->w * (s->c / s->repeat); c++, from += s->repeat) {
+            to[c] = 0;
+            for (int64_t k = 0; k < s->repeat; k++) {
+                to[c] += from[k];
+            }
         }
     }
 }

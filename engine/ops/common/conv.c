@@ -76,7 +76,7 @@ moth_status moth_conv_infer(moth_infer *q, const int64_t *x, const int64_t *w, i
     MOTH_TRY(infer_list(q, "padding", MOTH_CONV_PADDING, 4, 0, 0));
     MOTH_TRY(infer_list(q, "dilation", MOTH_CONV_DILATION, 2, 1, 1));
     MOTH_TRY(check_sizes(q, x, w));
-    int64_t *out[2] = { oh, ow }, elements = x[3];
+    int64_t *out[2] = { oh, ow }, elements = max64(x[3], w[2] == 1 ? w[3] : 1);
     for (int d = 0; d < 2; d++) {
         int64_t size = padded(q->attrs, x, d), window = (w[d] - 1) * q->attrs->i[MOTH_CONV_DILATION + 1 + d] + 1;
         if (window > size) {
@@ -116,6 +116,12 @@ void moth_conv_open(moth_conv *s, const moth_attrs *attrs, const int64_t *x, con
         .ph = padded(attrs, x, 0),
         .pw = padded(attrs, x, 1),
     };
+    s->depthwise = s->cg == 1 && s->groups > 1;
+    s->repeat = s->depthwise ? s->fg : 1;
+    if (s->depthwise) {
+        s->groups = 1;
+        s->c = s->fg = s->f;
+    }
     int64_t enough = (BLOCK_POSITIONS + s->oh * s->ow - 1) / (s->oh * s->ow);
     s->images = max64(1, min64(enough, BLOCK_ELEMENTS / moth_conv_image(s)));
 }
