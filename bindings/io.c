@@ -81,7 +81,9 @@ static int core_save_tensors(lua_State *L)
 {
     const char *path = mothb_check_string(L, 1);
     moth_ctx *ctx = mothb_ctx(L);
-    luaL_checktype(L, 2, LUA_TTABLE);
+    if (!lua_istable(L, 2)) {
+        return mothb_type_error(L, 2, "table of tensors");
+    }
     moth_tensor_file **file = new_file(L);
     MOTHB_CALL(L, moth_tensor_file_new(ctx, file));
     lua_pushnil(L);

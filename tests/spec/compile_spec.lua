@@ -153,6 +153,61 @@ describe("a compiled step", function()
     end)
 end)
 
+describe("a compiled training step", function()
+    local x, y = moth.randn(40, 5), moth.randn(40, 3)
+
+    local function setup()
+        moth.seed(3)
+        local w, b = moth.randn(5, 3):requires_grad_(), moth.zeros(3):requires_grad_()
+        return function(u, v) return ((u:matmul(w) + b):tanh() - v):square():mean() end, { w, b }
+    end
+
+    for _, name in ipairs { "SGD", "RMSprop", "Adam" } do
+        it("with " .. name .. " gives the bits of the same loop written by hand", function()
+            local by_hand, weights = setup()
+            local optimizer = moth.optimizers[name] { lr = 0.05 }
+            local loss, compiled_weights = setup()
+            local step = moth.compile(loss, { optimizer = moth.optimizers[name] { lr = 0.05 }, training = true })
+            for rows = 40, 21, -1 do
+                local u, v = x[{ { 1, rows } }], y[{ { 1, rows } }]
+                local expected = by_hand(u, v)
+                expected:backward()
+                optimizer:step(weights)
+                optimizer:zero_grad(weights)
+                assert.are.equal(bits(expected:item()), bits(step(u, v):item()))
+            end
+            for k, w in ipairs(weights) do
+                assert.are.equal(bits(w:totable()), bits(compiled_weights[k]:totable()))
+            end
+        end)
+    end
+
+    it("stops before the update where the loss is not finite", function()
+        local w = moth.ones(2):requires_grad_()
+        local step = moth.compile(function(u) return (u * w):sum() end, { optimizer = "sgd" })
+        local fine, message = pcall(step, moth.tensor({ 0 / 0, 1 }))
+        assert.is_false(fine)
+        assert.matches("the loss is %-?nan", message)
+        assert.are.same({ 1, 1 }, w:totable())
+        assert.are.equal(2, step(moth.ones(2)):item())
+        assert.are_not.same({ 1, 1 }, w:totable())
+    end)
+
+    it("needs a loss and a known optimizer", function()
+        local w = moth.ones(2):requires_grad_()
+        for _, f in ipairs { function(u) return u:sum() end, function(u) return u * w end, function() end,
+            function(u) return 1, (u * w):sum() end } do
+            local fine, message = pcall(moth.compile(f, { optimizer = "sgd" }), moth.ones(2))
+            assert.is_false(fine)
+            assert.matches("compile_spec.lua:%d+: compile: with an optimizer the function must return the loss first",
+                message)
+        end
+        assert.matches("unknown optimizer 'sgdd'", fails(function() moth.compile(print, { optimizer = "sgdd" }) end))
+        assert.matches("expected the name of an optimizer",
+            fails(function() moth.compile(print, { optimizer = 3 }) end))
+    end)
+end)
+
 describe("compile", function()
     it("traces again for other types, shapes and constants", function()
         local traces = 0

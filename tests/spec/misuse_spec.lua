@@ -17,6 +17,9 @@ end
 -- account (a shape that another right argument would have) is not the point: no call may crash, hang, or raise more
 -- than a line.
 local t, i32, u8 = moth.ones(2, 3), moth.ones(2, 3, { dtype = "int32" }), moth.ones(2, 3, { dtype = "uint8" })
+local path = os.tmpname()
+moth.save_npy(path, t)
+moth.save_tensors(path .. "2", { a = t })
 local right = {
     tensor = { { { 1, 2 } }, { dtype = "int32" } }, zeros = { { 2, 3 }, { dtype = "int32" } }, ones = { 2, 3, {} },
     full = { { 2 }, 1.5, {} }, eye = { 3, {} }, arange = { 1, 5, 1, {} }, linspace = { 0, 1, 5, {} },
@@ -24,6 +27,8 @@ local right = {
     seed = { 1 }, threads = { 2 }, cpu = { moth.cpu() }, cat = { { t, t }, 1 }, stack = { { t, t }, 1 },
     where = { u8, t, t }, one_hot = { i32, 3 }, maximum = { t, t }, minimum = { t, t },
     matmul = { t, moth.ones(3, 2) }, no_grad = { function() end }, compile = { function(x) return x end, {} },
+    save_npy = { path, t }, load_npy = { path }, save_tensors = { path .. "2", { a = t } },
+    load_tensors = { path .. "2" },
     gradcheck = { function(x) return x * 2 end, t, {} },
 }
 local right_methods = {
@@ -47,7 +52,7 @@ local foreign = io.tmpfile()
 local closed = moth.ones(2)
 debug.getmetatable(closed).__gc(closed)
 local wrong = {
-    { "nil", nil }, { "true", true }, { "a string", "x" }, { "a string with a zero", "a\0b" },
+    { "nil", nil }, { "true", true }, { "a string", "/x/y" }, { "a string with a zero", "a\0b" },
     { "a table", { "x" } }, { "a table with itself", nil }, { "a function", function() end }, { "a file", foreign },
     { "a thread", coroutine.create(print) }, { "nan", 0 / 0 }, { "inf", math.huge }, { "-1", -1 }, { "0", 0 },
     { "0.5", 0.5 }, { "2^31", 2 ^ 31 }, { "2^32+1", 2 ^ 32 + 1 }, { "2^53", 2 ^ 53 }, { "2^53+1", (1 << 53) + 1 },
@@ -182,6 +187,28 @@ describe("wrong calls of", function()
     end)
 end)
 
+describe("files", function()
+    it("come back as they were saved", function()
+        local empty, scalar = moth.zeros(0, 3), moth.tensor(2.5)
+        for _, saved in ipairs { t * 1.25, i32, u8, t:T(), empty, scalar } do
+            moth.save_npy(path, saved)
+            local loaded = moth.load_npy(path)
+            assert.are.same({ saved.shape, saved.dtype, saved:totable() },
+                { loaded.shape, loaded.dtype, loaded:totable() })
+        end
+        moth.save_tensors(path, { a = t, ["b/c"] = i32, d = empty, e = scalar })
+        local loaded = moth.load_tensors(path)
+        assert.are.same(i32:totable(), loaded["b/c"]:totable())
+        assert.are.equal(2.5, loaded.e:item())
+        assert.are.same({ 0, 3 }, loaded.d.shape)
+        assert.is_nil(loaded.f)
+        assert.matches("'x' must be a tensor", fails(function() moth.save_tensors(path, { x = 1 }) end))
+        assert.matches("/nowhere/x", fails(function() moth.load_npy("/nowhere/x") end))
+        os.remove(path)
+        os.remove(path .. "2")
+    end)
+end)
+
 describe("random calls", function()
     it("end in results or one-line errors #slow", function()
         math.randomseed(7)
@@ -193,7 +220,7 @@ describe("random calls", function()
             #pool + 1, pool)
         local functions = {}
         for name in pairs(right) do
-            if name ~= "threads" and name ~= "cpu" and name ~= "no_grad" then
+            if not name:find("^save") and name ~= "threads" and name ~= "cpu" and name ~= "no_grad" then
                 functions[#functions + 1] = { name, moth[name] }
             end
         end
