@@ -18,6 +18,7 @@ import functions
 import layers
 import optimizers
 import tensors
+import training
 from lua_data import write
 
 FILES = {
@@ -28,6 +29,7 @@ FILES = {
     "optimizers": (optimizers.optimizers, "Optimizers step by step, schedules and constraints."),
     "layers": (layers.layers, "Layers, their outputs, gradients and state."),
     "tensors": (tensors.tensors, "Operations on tensors and their gradients."),
+    "training": (training.training, "Training: losses of many steps, what fit and evaluate report."),
     "callbacks": (callbacks.callbacks, "What callbacks do with given values of a metric."),
 }
 
