@@ -179,12 +179,16 @@ end
 
 -- ---- passes ---------------------------------------------------------------------------------------------------------
 
+-- Weights of samples may be a tensor or a plain list.
+local function weight_tensor(weight)
+    return type(weight) == "table" and core.tensor(weight, { dtype = "float32" }) or weight
+end
+
 local function sample_weights(self, y, read)
     if read.class_weight and read.sample_weight then
         options.fail("fit: class_weight and sample_weight exclude each other")
     elseif read.sample_weight then
-        local weight = read.sample_weight
-        return type(weight) == "table" and core.tensor(weight) or weight
+        return weight_tensor(read.sample_weight)
     elseif read.class_weight then
         if #self.output_names > 1 then
             options.fail("fit: class_weight needs a model with one output")
@@ -265,7 +269,7 @@ local function split(self, x, y, read)
     if read.validation_data then
         local vx, vy = data_of(self, read.validation_data[1], read.validation_data[2])
         plan.val_x, plan.val_y, plan.val_first, plan.val_count = vx, vy, 0, samples(vx)
-        plan.val_weight = read.validation_data[3]
+        plan.val_weight = weight_tensor(read.validation_data[3])
     elseif read.validation_split > 0 then
         local at = math.floor(n * (1 - read.validation_split))
         if at == 0 or at == n then
@@ -417,6 +421,9 @@ function methods:fit(x, y, args)
         make_ready(self, xs)
         plan = split(self, xs, as_list(self, y, "y", self.output_names), read)
         plan.weight = sample_weights(self, plan.y, read)
+        if read.validation_split > 0 and not read.validation_data and read.sample_weight then
+            plan.val_weight = plan.weight -- class weights count in training only, as in Keras
+        end
     elseif read.validation_data then
         local vx = as_list(self, read.validation_data[1], "validation_data[1]")
         make_ready(self, vx)
