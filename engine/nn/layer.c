@@ -37,11 +37,15 @@ const moth_option moth_layer_options[] = {
 /* ---- making ---- */
 
 /* input_dim = n is another way to write input_shape = {n}; *out is a copy of given with that done. */
-static moth_status expand_aliases(moth_ctx *ctx, const moth_value *given, moth_value **out)
+static moth_status expand_aliases(moth_ctx *ctx, const char *what, const moth_value *given, moth_value **out)
 {
     moth_value *copy = given ? moth_value_clone(given) : moth_value_map();
     const moth_value *dim = moth_value_get(copy, "input_dim");
-    if (copy && dim && !moth_value_get(copy, "input_shape")) {
+    if (dim && moth_value_get(copy, "input_shape")) {
+        moth_value_free(copy);
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option 'input_shape' is given twice, as input_dim too", what);
+    }
+    if (copy && dim) {
         moth_value *list = moth_value_list();
         if (!moth_value_append(list, moth_value_clone(dim)) || !moth_value_set(copy, "input_shape", list)) {
             moth_value_free(copy);
@@ -72,7 +76,7 @@ static moth_status configure(moth_layer *layer, moth_ctx *ctx, const moth_value 
     if (has_option(layer->type, "input_dim")) { /* Embedding: there it is a size of its own */
         options = given ? moth_value_clone(given) : moth_value_map();
     } else {
-        MOTH_TRY(expand_aliases(ctx, given, &options));
+        MOTH_TRY(expand_aliases(ctx, layer->type->entry.name, given, &options));
     }
     moth_status status = moth_options_normalize(ctx, layer->type->entry.name, layer->type->entry.options,
                                                 moth_layer_options, options, &layer->config);

@@ -178,12 +178,14 @@ static bool is_integral(const moth_value *v)
 static moth_status check_bounds(moth_ctx *ctx, const char *what, const moth_option *o, double d)
 {
     if (d != d || ((o->low != 0 || o->high != 0) && (d < o->low || d > o->high))) {
+        double shown = d != d ? fabs(d) : d; /* no sign before nan */
         if (o->high >= MOTH_NO_LIMIT) {
-            return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' must be at least %g, got %g", what, o->name,
-                             o->low, d);
+            bool large = d > o->high;
+            return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' must be at %s %g, got %g", what, o->name,
+                             large ? "most" : "least", large ? o->high : o->low, shown);
         }
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' must be in %g .. %g, got %g", what, o->name, o->low,
-                         o->high, d);
+                         o->high, shown);
     }
     return MOTH_OK;
 }
@@ -372,8 +374,7 @@ static moth_status set_option(moth_ctx *ctx, const char *what, const moth_option
                               moth_value *map)
 {
     if (moth_value_get(map, o->name)) {
-        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' is given twice, by position and by name", what,
-                         o->name);
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' is given twice", what, o->name);
     }
     if (moth_value_kind_of(v) == MOTH_NIL && !o->fallback) {
         return moth_value_set(map, o->name, moth_value_nil()) ? MOTH_OK : moth_fail_memory(ctx, 32);

@@ -250,7 +250,7 @@ static moth_status run_checks(moth_ctx *ctx, const moth_plan *plan)
         if (at >= 0) {
             double bad = (double)((const moth_real *)(const void *)arg.data)[at];
             return moth_fail(ctx, MOTH_ERR_NONFINITE, "%s is %g at element %lld of the batch", plan->check_names[i],
-                             bad, (long long)at + 1);
+                             isnan(bad) ? fabs(bad) : bad, (long long)at + 1); /* no sign before nan */
         }
     }
     return MOTH_OK;
