@@ -261,6 +261,9 @@ static int model_reset(lua_State *L)
     moth_model *model = mothb_check_model(L, 1);
     int64_t seed = mothb_opt_int(L, 2, 0, INT64_MAX, (int64_t)(model->seed + 1) & INT64_MAX);
     moth_trainer *trainer = model->trainer;
+    if (trainer) {
+        MOTHB_CALL(L, moth_trainer_idle(trainer, "reset", true));
+    }
     MOTHB_CALL(L, moth_model_reset(model, (uint64_t)seed));
     if (trainer && trainer->optimizer) {
         moth_optimizer_clear(trainer->optimizer);

@@ -114,10 +114,6 @@ local function samples(list)
     return #list[1].shape > 0 and list[1].shape[1] or 0
 end
 
-local function data_of(self, x, y)
-    return as_list(self, x, "x"), as_list(self, y, "y", self.output_names)
-end
-
 -- ---- compile --------------------------------------------------------------------------------------------------------
 
 local compile_spec = {
@@ -181,7 +177,12 @@ end
 
 -- Weights of samples may be a tensor or a plain list.
 local function weight_tensor(weight)
-    return type(weight) == "table" and core.tensor(weight, { dtype = "float32" }) or weight
+    if type(weight) == "table" then
+        return core.tensor(weight, { dtype = "float32" })
+    elseif weight ~= nil and not core.is_tensor(weight) then
+        options.fail("sample_weight must be a tensor or a list; got " .. options.show(weight))
+    end
+    return weight and weight.dtype ~= "float32" and weight:to("float32") or weight
 end
 
 local function sample_weights(self, y, read)
@@ -242,6 +243,11 @@ end
 
 -- ---- fit ------------------------------------------------------------------------------------------------------------
 
+local function callable(value)
+    local meta = debug.getmetatable(value)
+    return (type(value) == "function" or type(meta) == "table" and meta.__call) and value or nil, "a function"
+end
+
 local fit_spec = {
     name = "fit", positionals = 0,
     { "batch_size", "integer", default = 32, min = 1 },
@@ -258,7 +264,7 @@ local fit_spec = {
     { "sample_weight", "any" },
     { "initial_epoch", "integer", default = 0, min = 0 },
     { "steps_per_epoch", "integer", min = 1 },
-    { "augment", "any" },
+    { "augment", callable },
     { "nan", { "stop", "continue" }, default = "stop" },
 }
 
@@ -267,7 +273,8 @@ local function split(self, x, y, read)
     local n = samples(x)
     local plan = { x = x, y = y, first = 0, count = n }
     if read.validation_data then
-        local vx, vy = data_of(self, read.validation_data[1], read.validation_data[2])
+        local vx = as_list(self, read.validation_data[1], "validation_data[1]")
+        local vy = as_list(self, read.validation_data[2], "validation_data[2]", self.output_names)
         plan.val_x, plan.val_y, plan.val_first, plan.val_count = vx, vy, 0, samples(vx)
         plan.val_weight = weight_tensor(read.validation_data[3])
     elseif read.validation_split > 0 then
@@ -342,7 +349,7 @@ local function train_generator(self, generator, read, list, logs)
             break
         end
         batch = batch + 1
-        x, y = data_of(self, x, y)
+        x, y = as_list(self, x, "x"), as_list(self, y, "y", self.output_names)
         make_ready(self, x)
         list:call("on_batch_begin", batch, logs)
         local n = samples(x)
@@ -572,7 +579,10 @@ local function on_batch(self, mode, x, y, args)
     make_ready(self, xs)
     local ys = as_list(self, y, "y", self.output_names)
     local n = samples(xs)
-    local pass <close> = core.pass(self, mode, xs, ys, sample_weights(self, ys, read), math.max(n, 1), 0, n)
+    if n == 0 then
+        options.fail((mode == "train" and "train_on_batch" or "test_on_batch") .. ": there are no samples")
+    end
+    local pass <close> = core.pass(self, mode, xs, ys, sample_weights(self, ys, read), n, 0, n)
     run_pass(pass)
     return core.values(self)
 end

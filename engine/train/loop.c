@@ -109,7 +109,13 @@ moth_status moth_loop_open(moth_loop *loop, moth_trainer *trainer, moth_mode mod
         loop->batch_size = count > 0 ? count : 1;
     }
     moth_model *model = trainer->model;
-    moth_status status = check_data(loop);
+    static const char *const names[MOTH_MODE_COUNT] = {
+        [MOTH_TRAIN] = "fit", [MOTH_EVALUATE] = "evaluate", [MOTH_PREDICT] = "predict"
+    };
+    moth_status status = moth_trainer_idle(trainer, names[mode], mode == MOTH_PREDICT);
+    if (status == MOTH_OK) {
+        status = check_data(loop);
+    }
     if (status == MOTH_OK && !model->built) {
         const moth_meta *x = &data->x[0]->meta;
         moth_dtype dtype = x->dtype == MOTH_UINT8 ? MOTH_FLOAT32 : x->dtype;
@@ -128,12 +134,18 @@ moth_status moth_loop_open(moth_loop *loop, moth_trainer *trainer, moth_mode mod
         moth_loop_close(loop);
         return status;
     }
-    moth_trainer_clear(trainer);
+    if (mode != MOTH_PREDICT) {
+        moth_trainer_clear(trainer);
+        loop->measures = trainer->measuring = true;
+    }
     return MOTH_OK;
 }
 
 void moth_loop_close(moth_loop *loop)
 {
+    if (loop->measures) {
+        loop->trainer->measuring = false;
+    }
     moth_tensor_release(loop->order);
     moth_tensor_release(loop->index);
     moth_tensor_release(loop->scale);

@@ -305,7 +305,9 @@ static moth_status make_plan(moth_trainer *trainer, moth_program *p)
     moth_scope_open(&t->scope, ctx);
     t->pass = (moth_pass){ .ctx = ctx, .scope = &t->scope, .training = p->mode == MOTH_TRAIN };
     ctx->grad_enabled = true;
+    trainer->tracing = true;
     moth_status status = trace(t);
+    trainer->tracing = false;
     if (status == MOTH_OK) {
         status = compile(t, &graph);
     }

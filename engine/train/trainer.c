@@ -74,6 +74,18 @@ moth_status moth_model_compiled(moth_model *model, bool training, moth_trainer *
     return MOTH_OK;
 }
 
+moth_status moth_trainer_idle(const moth_trainer *trainer, const char *what, bool between)
+{
+    if (trainer->tracing) {
+        return moth_fail(trainer->model->ctx, MOTH_ERR_STATE, "%s: the model is just being traced", what);
+    }
+    if (trainer->measuring && !between) {
+        return moth_fail(trainer->model->ctx, MOTH_ERR_STATE,
+                         "%s: the model is in the middle of a pass over data; do it between epochs", what);
+    }
+    return MOTH_OK;
+}
+
 /* ---- options by output ---- */
 
 static bool is_spec(const moth_value *v)
@@ -322,6 +334,7 @@ moth_status moth_model_compile(moth_model *model, const moth_value *given, moth_
     moth_trainer *t = NULL;
     moth_value *options = NULL;
     MOTH_TRY(moth_trainer_of(model, &t));
+    MOTH_TRY(moth_trainer_idle(t, "compile", false));
     MOTH_TRY(make_options(model, given, &options));
     moth_status status = normalize_scale(model->ctx, t, given);
     if (status != MOTH_OK) {

@@ -42,7 +42,9 @@ typedef struct moth_trainer {
     bool exact[MOTH_MODE_COUNT];    /* this graph needs the exact number of rows */
     int n_measures;
     moth_measure *measures;
-    double rows; /* samples added up so far */
+    double rows;    /* samples added up so far */
+    bool tracing;   /* a program is being made: functions of the user run, which may reach the model */
+    bool measuring; /* a pass that adds up measures is open */
 } moth_trainer;
 
 /* The trainer of a model, made when it is not there: enough to predict. Borrowed. */
@@ -52,6 +54,10 @@ moth_status moth_trainer_of(moth_model *model, moth_trainer **out);
  * name) and input_scale. optimizer may be NULL. Weights stay as they are; the trainer takes a reference to optimizer,
  * whose slots and steps start anew. */
 moth_status moth_model_compile(moth_model *model, const moth_value *options, moth_optimizer *optimizer);
+
+/* MOTH_ERR_STATE while a pass that measures is open (unless `between` batches is good enough) or a program is traced:
+ * functions and callbacks of the user must not change what is being used. */
+moth_status moth_trainer_idle(const moth_trainer *trainer, const char *what, bool between);
 
 /* Drops compiled plans: needed when slots of the optimizer were made anew. */
 void moth_trainer_forget(moth_trainer *trainer);
@@ -72,11 +78,12 @@ typedef struct moth_loop {
     moth_tensor **inputs;                   /* bound at each run; borrowed members */
     moth_tensor **results;                  /* predictions (samples, …); owned; NULL in other modes */
     int n_results;
+    bool measures; /* it is the pass that trainer->measuring tells of */
 } moth_loop;
 
 /* Starts a pass over samples first .. first + count - 1 of the data. order (int32, positions from 0 in the range that
  * is passed over) may be NULL: as they lie. Builds the model and the plan when that has not happened. Measures start
- * anew. */
+ * anew, but for predictions, which have none; only one pass that measures can be open. */
 moth_status moth_loop_open(moth_loop *loop, moth_trainer *trainer, moth_mode mode, const moth_data *data,
                            int64_t batch_size, int64_t first, int64_t count, moth_tensor *order);
 /* Runs up to `batches` batches; *left says how many remain. Allocates nothing after the first batch of each size. A
