@@ -1,5 +1,5 @@
 /* Convolution and pooling against their definitions, written out as plain loops in double; shapes that do not fit;
- * shapes while tracing. */
+ * shapes while tracing; in a plan as eagerly. */
 #include "test.h"
 
 #include <stdlib.h>
@@ -170,6 +170,27 @@ static void check_setup(const setup *s, int number)
     release_all(2, dw);
     moth_tensor_release(y);
     moth_tensor_release(x);
+}
+
+/* The sums over the batch are cut by shape: bits do not depend on threads. */
+static void check_threads(const setup *s, int number)
+{
+    moth_case c = { .in = { MOTH_REAL(4, s->b, s->h, s->w, s->c), MOTH_REAL(4, s->b, s->oh, s->ow, s->f) }, .n_in = 2 };
+    moth_tensor *in[2], *out[2][2] = { { NULL } };
+    moth_attrs attrs = attrs_of(s, s->kh, s->kw);
+    case_inputs(ctx, &c, (uint64_t)number, in);
+    for (int k = 0; k < 2; k++) {
+        CHECK(moth_ctx_set_threads(ctx, k ? 4 : 1) == MOTH_OK);
+        CHECK(moth_apply(ctx, moth_op_of(ctx, MOTH_OP_conv2d_weight), &attrs, 2, in, out[k], true) == MOTH_OK);
+    }
+    for (int k = 0; k < 2; k++) {
+        CHECK_THAT(memcmp(moth_tensor_data(out[0][k]), moth_tensor_data(out[1][k]),
+                          (size_t)moth_tensor_count(out[0][k]) * sizeof(float)) == 0,
+                   "setup %d: bits depend on the number of threads", number);
+    }
+    release_all(2, in);
+    release_all(2, out[0]);
+    release_all(2, out[1]);
 }
 
 /* ---- pooling ---- */
@@ -392,6 +413,7 @@ int main(void)
     ctx = moth_ctx_new();
     for (size_t k = 0; k < sizeof setups / sizeof *setups; k++) {
         check_setup(&setups[k], (int)k + 1);
+        check_threads(&setups[k], (int)k + 1);
     }
     for (size_t k = 0; k < sizeof poolings / sizeof *poolings; k++) {
         check_pooling(&poolings[k], (int)k + 1);
