@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ enum { EXIT_INTERRUPTED = 130, PATIENCE_MS = 1000, MAX_FRAMES = 10 };
 static lua_State *running;
 static moth_ctx *running_ctx;
 static pthread_t running_thread;
+static moth_run_kind running_kind;
+static bool noted;
 static volatile sig_atomic_t interrupted;
 static volatile sig_atomic_t last_time; /* of the last Ctrl-C, in ms; wraps around */
 
@@ -60,7 +63,7 @@ static void forget_unanswered(void)
     }
 }
 
-int moth_interruptible_pcall(lua_State *L, int n_args, int n_results, int handler)
+int moth_interruptible_pcall(lua_State *L, moth_run_kind kind, int n_args, int n_results, int handler)
 {
     if (running) {
         return lua_pcall(L, n_args, n_results, handler);
@@ -68,7 +71,9 @@ int moth_interruptible_pcall(lua_State *L, int n_args, int n_results, int handle
     running_ctx = mothb_ctx(L);
     running = L;
     running_thread = pthread_self();
+    running_kind = kind;
     interrupted = 0;
+    noted = false;
     struct sigaction ours = { .sa_handler = on_interrupt }, before;
     sigemptyset(&ours.sa_mask);
     sigaction(SIGINT, &ours, &before);
@@ -79,9 +84,30 @@ int moth_interruptible_pcall(lua_State *L, int n_args, int n_results, int handle
     return status;
 }
 
+int moth_note_interrupt(lua_State *L)
+{
+    if (!running) {
+        return 0; /* another program's Lua: Ctrl-C is its business */
+    }
+    if (running_kind == MOTH_RUN_PROMPT) {
+        lua_sethook(L, mothb_interrupt_hook, LUA_MASKCALL, 0);
+    } else if (noted) {
+        return mothb_error(L, "interrupted");
+    } else {
+        fputs("moth: interrupted; the script goes on, Ctrl-C again ends it\n", stderr);
+    }
+    noted = true;
+    return 0;
+}
+
 bool moth_was_interrupted(void)
 {
     return interrupted;
+}
+
+bool moth_interrupt_was_noted(void)
+{
+    return noted;
 }
 
 /* ---- errors ---- */

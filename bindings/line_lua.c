@@ -135,7 +135,7 @@ static int line_call(lua_State *L)
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_pushcfunction(L, moth_explain_error);
     lua_insert(L, 1);
-    int status = moth_interruptible_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
+    int status = moth_interruptible_pcall(L, MOTH_RUN_PROMPT, lua_gettop(L) - 2, LUA_MULTRET, 1);
     lua_pushboolean(L, status == LUA_OK);
     lua_replace(L, 1);
     return lua_gettop(L);

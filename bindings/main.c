@@ -43,27 +43,16 @@ static int report(lua_State *L, int status)
     return moth_was_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILURE;
 }
 
-typedef int call_function(lua_State *L, int n_args, int n_results, int handler);
-
-static int pcall(lua_State *L, int n_args, int n_results, int handler)
-{
-    return lua_pcall(L, n_args, n_results, handler);
-}
-
 /* Calls the function below n arguments; its results replace them. */
-static int call_by(call_function *f, lua_State *L, int n_args, int n_results)
+static int call(lua_State *L, int n_args, int n_results)
 {
     int base = lua_gettop(L) - n_args;
     lua_pushcfunction(L, moth_explain_error);
     lua_insert(L, base);
-    int status = f(L, n_args, n_results, base);
+    int status = moth_interruptible_pcall(L, MOTH_RUN_SCRIPT, n_args, n_results, base);
     lua_remove(L, base);
-    return report(L, status);
-}
-
-static int call(lua_State *L, int n_args, int n_results)
-{
-    return call_by(moth_interruptible_pcall, L, n_args, n_results);
+    int code = report(L, status);
+    return code == EXIT_SUCCESS && moth_interrupt_was_noted() ? EXIT_INTERRUPTED : code;
 }
 
 static int require(lua_State *L, const char *name)
@@ -83,19 +72,16 @@ static int run_require(lua_State *L, const char *name)
     return code;
 }
 
-/* Calls a function that is field `function` of a module inside moth and gives the exit status. */
-static int call_module(lua_State *L, call_function *f, const char *module, const char *function, int n_args)
+/* Pushes the function that is field `function` of a module inside moth. */
+static int push_module_function(lua_State *L, const char *module, const char *function)
 {
     int code = run_require(L, "moth");
     code = code == EXIT_SUCCESS ? require(L, module) : code;
-    if (code != EXIT_SUCCESS) {
-        return code;
+    if (code == EXIT_SUCCESS) {
+        lua_getfield(L, -1, function);
+        lua_remove(L, -2);
     }
-    lua_getfield(L, -1, function);
-    lua_replace(L, -2);
-    lua_insert(L, -1 - n_args);
-    code = call_by(f, L, n_args, 1);
-    return code != EXIT_SUCCESS ? code : (int)lua_tointeger(L, -1);
+    return code;
 }
 
 static int push_strings(lua_State *L, char **argv, int first, int end)
@@ -111,6 +97,27 @@ static int run_code(lua_State *L, const char *code)
 {
     int status = luaL_loadbufferx(L, code, strlen(code), "=(command line)", "t");
     return status != LUA_OK ? report(L, status) : call(L, 0, 0);
+}
+
+/* A command of moth/cli.lua: its name and arguments are the strings; it gives the exit status. */
+static int run_command(lua_State *L, const char *function, const command_line *line, int first)
+{
+    int code = push_module_function(L, "moth.cli", function);
+    if (code == EXIT_SUCCESS) {
+        code = call(L, push_strings(L, line->argv, first, line->argc), 1);
+    }
+    return code == EXIT_SUCCESS ? (int)lua_tointeger(L, -1) : code;
+}
+
+/* The prompt, which deals with Ctrl-C itself. */
+static int run_prompt(lua_State *L, const command_line *line)
+{
+    int code = push_module_function(L, "moth.repl", "run");
+    if (code != EXIT_SUCCESS) {
+        return code;
+    }
+    int n_args = push_strings(L, line->argv, line->script, line->argc);
+    return report(L, lua_pcall(L, n_args, 0, 0));
 }
 
 /* path NULL: standard input */
@@ -210,7 +217,7 @@ static bool may_be_command(const command_line *line)
 static int run_line(lua_State *L, const command_line *line)
 {
     if (may_be_command(line)) {
-        return call_module(L, moth_interruptible_pcall, "moth.cli", "run", push_strings(L, line->argv, 1, line->argc));
+        return run_command(L, "run", line, 1);
     }
     if (line->code || line->interactive) {
         int code = run_require(L, "moth");
@@ -226,8 +233,7 @@ static int run_line(lua_State *L, const command_line *line)
         return run_script(L, line, NULL);
     }
     if (line->interactive || (!script && !line->code)) {
-        /* The prompt deals with Ctrl-C itself. */
-        return call_module(L, pcall, "moth.repl", "run", push_strings(L, line->argv, line->script, line->argc));
+        return run_prompt(L, line);
     }
     return script ? run_script(L, line, script) : EXIT_SUCCESS;
 }
@@ -261,7 +267,7 @@ static int run(const command_line *line)
     lua_pushlightuserdata(L, (void *)(uintptr_t)line);
     int status = lua_pcall(L, 1, 0, 0);
     int code = status != LUA_OK ? report(L, status)
-               : line->help     ? call_module(L, moth_interruptible_pcall, "moth.cli", "help", 0)
+               : line->help     ? run_command(L, "help", line, line->argc)
                                 : run_line(L, line);
     lua_close(L);
     return code;

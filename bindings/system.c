@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "interrupt.h"
 
 /* isatty(0, 1 or 2) -> whether that stream is a terminal */
 static int core_isatty(lua_State *L)
@@ -88,6 +89,7 @@ void mothb_open_system(lua_State *L)
     static const luaL_Reg functions[] = {
         { "isatty", core_isatty },
         { "list_directory", core_list_directory },
+        { "note_interrupt", moth_note_interrupt },
         { "terminal_width", core_terminal_width },
         { "terminal_height", core_terminal_height },
         { NULL, NULL },

@@ -160,10 +160,9 @@ local function run_script(session, path, ...)
     end
 end
 
---- The prompt, after a script where one is given. Returns the exit status.
+--- The prompt, after a script where one is given.
 ---@param script string?
 ---@param ... string its arguments
----@return integer
 function repl.run(script, ...)
     local session = chunk.session()
     local interactive = terminal.is_tty "stdin"
@@ -183,13 +182,13 @@ function repl.run(script, ...)
     while true do
         local text, why = read_chunk(editing)
         if why == "end" and not text then
-            return 0
+            return
         elseif text and text:find "%S" then
             if past then
                 past:add(text)
             end
             if not evaluate(session, text) then
-                return 0
+                return
             end
         end
     end
