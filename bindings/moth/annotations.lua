@@ -14,6 +14,7 @@ local annotations = {}
 ---@class moth.AnnotatedClass
 ---@field name string "moth.FitOptions"
 ---@field variable string? the local that holds it
+---@field methods string? "model_methods" for a local that is a table of methods in moth.core
 ---@field fields table[] { name, kind, doc, optional }
 
 --- The type at the start of `text`, which may hold blanks inside brackets, and what follows it.
@@ -97,6 +98,10 @@ local function read_source(module, text, into, classes)
         local comment = line:match "^%-%-%-(.*)$"
         if comment then
             lines[#lines + 1] = comment
+        elseif line:find "^local%s+[%w_]+%s*=%s*core%.[%w_]+_methods$" then
+            local variable, methods = line:match "^local%s+([%w_]+)%s*=%s*core%.([%w_]+)$"
+            classes[#classes + 1] = { name = methods, variable = variable, methods = methods, module = module,
+                fields = {} }
         elseif #lines > 0 then
             local block, path = read_block(lines), declared(line)
             if block.class then

@@ -4,8 +4,8 @@
 ---       parameters = { { name, kind, doc, optional } },  the arguments of a function
 ---       options = { { name, kind, default, doc, choices, required } } }  the keys of a constructor's or option table
 ---
---- Entries come from the annotations in moth's own Lua sources, from the specs of constructors in Lua (moth.options)
---- and from the tables of the engine (moth.core.describe). They are gathered at the first question, not at the start.
+--- Entries come from the annotations in moth's own Lua sources, from the specs that constructors in Lua declare
+--- (moth.options) and from the tables of the engine (moth.core.entries, the ops). They are gathered at the first question.
 local annotations = require "moth.annotations"
 local core = require "moth.core"
 local highlight = require "moth.highlight"
@@ -54,7 +54,13 @@ local function is_documented(value)
     return kind == "function" or kind == "table" or kind == "userdata"
 end
 
---- Names by value, for all that is reached by moth.x and moth.x.y.
+--- "Tensor" for the methods in moth.core.tensor_methods.
+local function class_of_methods(key)
+    local class = key:match "^([%w_]+)_methods$"
+    return class and class:sub(1, 1):upper() .. class:sub(2)
+end
+
+--- Names by value, for all that is reached by moth.x, moth.x.y and as a method of moth's objects.
 local function public_names()
     local names = {}
     local function add(value, name)
@@ -75,6 +81,12 @@ local function public_names()
             end
         end
     end
+    for key, methods in pairs(core) do
+        local class = class_of_methods(key)
+        for name, method in pairs(class and methods or {}) do
+            add(method, class .. ":" .. name)
+        end
+    end
     return names
 end
 
@@ -85,7 +97,7 @@ local function option_from_spec(option)
     local choices = type(kind) == "table" and kind or nil
     return {
         name = option[1],
-        kind = choices and "string" or type(kind) == "string" and kind or "any",
+        kind = not choices and type(kind) == "string" and kind:gsub("|", " or ") or nil,
         default = option.default ~= nil and options.show(option.default) or nil,
         choices = choices,
         required = option.required,
@@ -93,12 +105,109 @@ local function option_from_spec(option)
     }
 end
 
-local function add_spec(constructor, spec)
+local function add_spec(declared, spec, name, is_constructor)
     local list = {}
     for i, option in ipairs(spec) do
         list[i] = option_from_spec(option)
     end
-    by_value[constructor] = merge(spec.name, { options = list, is_constructor = true })
+    by_value[declared] = merge(name, { options = list, is_constructor = is_constructor })
+end
+
+--- The spec by which a public function reads its options: it holds it in an upvalue called spec, or <function>_spec.
+local function spec_of(f, name)
+    local own, found = name:match "[^.:]*$" .. "_spec", nil
+    for i = 1, 255 do
+        local upvalue, value = debug.getupvalue(f, i)
+        if not upvalue then
+            return found
+        elseif (upvalue == own or upvalue == "spec") and type(value) == "table" and type(value.name) == "string" then
+            found = (upvalue == own or not found) and value or found
+        end
+    end
+    return found
+end
+
+local function add_specs(names)
+    for constructor, spec in pairs(options.declared()) do
+        add_spec(constructor, spec, spec.name, true)
+    end
+    for value, name in pairs(names) do
+        local spec = type(value) == "function" and not by_value[value] and spec_of(value, name)
+        if spec then
+            add_spec(value, spec, name, debug.getinfo(value, "u").nparams == 1 or nil)
+        end
+    end
+end
+
+-- ---- tables of the engine ----
+
+--- "activation" for "activations": what the kind of an option is called.
+local function singular(plural)
+    return (plural:gsub("sses$", "ss"):gsub("([^s])s$", "%1"))
+end
+
+local function names_in(plural)
+    local names = {}
+    for i, entry in ipairs(core.entries(plural)) do
+        names[i] = entry.name
+    end
+    table.sort(names)
+    return names
+end
+
+--- A default as it would be written: the engine keeps it as a text.
+local function default_text(option)
+    local text = option.default
+    if not text or tonumber(text) or text == "true" or text == "false" or text == "nil" then
+        return text
+    elseif text:find "^[%d%s.-]+$" then
+        return "{ " .. text:gsub("%s+", ", ") .. " }"
+    end
+    return '"' .. text .. '"'
+end
+
+local function options_from_engine(list, choices_of, into)
+    for _, option in ipairs(list or {}) do
+        local choices = option.choices and {} or choices_of[option.kind]
+        for word in (option.choices or ""):gmatch "%S+" do
+            choices[#choices + 1] = word
+        end
+        into[#into + 1] = {
+            name = option.name,
+            kind = option.kind,
+            default = default_text(option),
+            -- The names in a whole table are for completion; help would only repeat them.
+            choices = choices,
+            is_table = not option.choices,
+            required = option.required,
+            doc = option.doc,
+        }
+    end
+    return into
+end
+
+local function add_engine_tables()
+    local moth, choices_of, plurals = require "moth", {}, {}
+    for plural in pairs(require "moth.catalog") do
+        if pcall(core.entries, plural) then
+            plurals[#plurals + 1] = plural
+            choices_of[singular(plural)] = names_in(plural)
+        end
+    end
+    table.sort(plurals)
+    for _, plural in ipairs(plurals) do
+        local entries = core.entries(plural)
+        for _, entry in ipairs(entries) do
+            local list = options_from_engine(entry.options, choices_of, {})
+            list = options_from_engine(entries.common, choices_of, list)
+            local value = rawget(moth[plural], entry.name)
+            if value ~= nil then
+                by_value[value] = merge(plural .. "." .. entry.name, {
+                    doc = entry.doc, options = list, is_constructor = true,
+                })
+            end
+        end
+    end
 end
 
 -- ---- annotations ----
@@ -120,14 +229,19 @@ local function public_module(name, names)
 end
 
 --- The public name of what an annotation stands above, nil for what is moth's own business.
-local function public_name(annotation, module, names, class_of)
+local function public_name(annotation, names, modules, class_of)
     if annotation.is_method then
-        local class = class_of[annotation.module .. ":" .. annotation.owner] or annotation.owner
-        return class:gsub("^moth%.", "") .. ":" .. annotation.name
+        local class = class_of_methods(annotation.owner:match "^core%.([%w_]+)$" or "")
+            or class_of[annotation.module .. ":" .. annotation.owner]
+        return class and class .. ":" .. annotation.name
     end
-    local value = annotation.owner and module[annotation.name]
-    local entry = by_value[value]
-    return entry and entry.name or names[value]
+    if modules[annotation.module] == nil then
+        modules[annotation.module] = public_module(annotation.module, names) or false
+    end
+    local module = modules[annotation.module]
+    local value = module and annotation.owner and rawget(module, annotation.name)
+    local entry = value and by_value[value]
+    return entry and entry.name or value and names[value]
 end
 
 --- The options of a function are the fields of the class that its last parameter is of.
@@ -144,15 +258,13 @@ local function add_annotations(names)
     local found, classes = annotations.read(core.sources())
     local class_of, fields_of, modules = {}, {}, {}
     for _, class in ipairs(classes) do
-        class_of[class.module .. ":" .. tostring(class.variable)] = class.name
+        local name = class.name:gsub("^moth%.", "")
+        class_of[class.module .. ":" .. tostring(class.variable)] = class_of_methods(class.methods or "")
+            or (core[name:lower() .. "_methods"] or names[name]) and name
         fields_of[class.name] = #class.fields > 0 and class.fields or nil
     end
     for _, annotation in ipairs(found) do
-        if modules[annotation.module] == nil then
-            modules[annotation.module] = public_module(annotation.module, names) or false
-        end
-        local module = modules[annotation.module]
-        local name = module and public_name(annotation, module, names, class_of)
+        local name = public_name(annotation, names, modules, class_of)
         if name then
             merge(name, {
                 doc = annotation.doc,
@@ -170,12 +282,8 @@ end
 local function gather()
     by_name, by_value = {}, {}
     local names = public_names()
-    for constructor, spec in pairs(options.declared()) do
-        add_spec(constructor, spec)
-    end
-    for _, entry in ipairs(core.describe and core.describe() or {}) do
-        merge(entry.name, entry)
-    end
+    add_specs(names)
+    add_engine_tables()
     add_annotations(names)
     for value, name in pairs(names) do
         by_value[value] = by_value[value] or by_name[name]
@@ -294,7 +402,7 @@ local function option_rows(list)
         if option.default or option.required then
             about[#about + 1] = option.kind
         end
-        about[#about + 1] = option.choices and choices_text(option.choices) or nil
+        about[#about + 1] = option.choices and not option.is_table and choices_text(option.choices) or nil
         about[#about + 1] = option.doc
         rows[i] = { option.name, value, table.concat(about, "; ") }
     end
