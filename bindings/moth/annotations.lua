@@ -1,4 +1,5 @@
---- Reads LuaLS annotations out of Lua sources: comments of three dashes above a function or a constructor.
+--- Reads LuaLS annotations out of Lua sources: comments above a function or a constructor that begin with three dashes.
+--- The first one of a file is about the module.
 local annotations = {}
 
 ---@class moth.Annotation
@@ -13,6 +14,7 @@ local annotations = {}
 
 ---@class moth.AnnotatedClass
 ---@field name string "moth.FitOptions"
+---@field doc string
 ---@field variable string? the local that holds it
 ---@field methods string? "model_methods" for a local that is a table of methods in moth.core
 ---@field fields table[] { name, kind, doc, optional }
@@ -73,7 +75,7 @@ end
 
 --- "a.b.c" or "a:b" that the line after a block declares.
 local function declared(line)
-    return line:match "^function%s+([%w_.:]+)" or line:match "^([%w_]+[%w_.]*)%s*="
+    return line:match "^function%s+([%w_.:]+)" or line:match "^%s*([%w_]+[%w_.]*)%s*="
         or line:match "^local%s+([%w_]+)%s*="
 end
 
@@ -91,11 +93,20 @@ local function annotation(module, path, block)
     }
 end
 
+--- The text of a line of a block; after the first line two dashes go on too, as LDoc has it.
+local function comment_text(line, is_first)
+    local text = line:match "^%s*%-%-%-(.*)$"
+    if not text and not is_first then
+        text = line:match "^%s*%-%-(%s.*)$" or line:match "^%s*%-%-()$" and ""
+    end
+    return text
+end
+
 --- All blocks of one source.
 local function read_source(module, text, into, classes)
     local lines = {}
     for line in (text .. "\n"):gmatch "(.-)\n" do
-        local comment = line:match "^%-%-%-(.*)$"
+        local comment = comment_text(line, #lines == 0)
         if comment then
             lines[#lines + 1] = comment
         elseif line:find "^local%s+[%w_]+%s*=%s*core%.[%w_]+_methods$" then
@@ -104,8 +115,12 @@ local function read_source(module, text, into, classes)
                 fields = {} }
         elseif #lines > 0 then
             local block, path = read_block(lines), declared(line)
+            if not classes[module] then
+                classes[module] = table.concat(block.doc, "\n")
+            end
             if block.class then
-                classes[#classes + 1] = { name = block.class, variable = path, module = module, fields = block.fields }
+                classes[#classes + 1] = { name = block.class, doc = table.concat(block.doc, "\n"), variable = path,
+                    module = module, fields = block.fields }
             elseif path then
                 into[#into + 1] = annotation(module, path, block)
             end
@@ -117,7 +132,7 @@ end
 --- Everything that the sources annotate, in the order of module names and lines.
 ---@param sources table<string, string> text by module name
 ---@return moth.Annotation[]
----@return moth.AnnotatedClass[]
+---@return moth.AnnotatedClass[] and what is said of each module, by its name
 function annotations.read(sources)
     local modules, found, classes = {}, {}, {}
     for module in pairs(sources) do

@@ -1,9 +1,9 @@
 --- Completion at the prompt: variables, fields, methods, options of constructors and their values, file names.
 local core = require "moth.core"
-local help = require "moth.help"
 local lexer = require "moth.lexer"
 local members = require "moth.members"
 local pretty = require "moth.pretty"
+local reference = require "moth.reference"
 local style = require "moth.style"
 local terminal = require "moth.terminal"
 
@@ -83,9 +83,9 @@ local function open_call(tokens, last, session)
     if not tokens[callee] or tokens[callee].kind ~= "name" then
         return nil
     end
-    local entry = help.find(resolve(tokens, callee, session))
+    local entry = reference.find(resolve(tokens, callee, session))
     if not entry and tokens[callee - 1] and tokens[callee - 1].text == ":" then
-        entry = help.find_method(resolve(tokens, callee - 2, session), tokens[callee].text)
+        entry = reference.find_method(resolve(tokens, callee - 2, session), tokens[callee].text)
     end
     return entry, brace
 end
@@ -102,7 +102,7 @@ end
 
 local function suffix_of(value)
     if type(value) == "function" then
-        local entry = help.find(value)
+        local entry = reference.find(value)
         return entry and entry.is_constructor and " { " or "("
     end
     return nil
@@ -210,9 +210,9 @@ local function string_items(tokens, word, session)
     local callee = before and (before.text == "(" and last - 1 or last)
     if callee and tokens[callee] and tokens[callee].kind == "name" then
         if tokens[callee].text == "help" then
-            return choice_items(help.names())
+            return choice_items(reference.names())
         end
-        local entry = help.find(resolve(tokens, callee, session))
+        local entry = reference.find(resolve(tokens, callee, session))
         local first = entry and entry.options and entry.options[1]
         if first and first.choices then
             return choice_items(first.choices)

@@ -3,7 +3,7 @@ local core = require "moth.core"
 
 local moth = { version = core.version } ---@type table
 
--- Functions made in C that are public as they are (documented in bindings/types/tensor.lua).
+-- Functions made in C that are public as they are (native.lua documents them).
 for name in ([[
     seed threads cpu
     tensor zeros ones full eye arange linspace rand randn randint permutation

@@ -4,11 +4,6 @@ local debug = debug
 
 local members = {}
 
---- Fields of objects whose class is in C; their methods stand in moth.core.
-local fields_of_class = {
-    ["moth.tensor"] = { "shape", "dtype", "requires_grad", "grad" },
-}
-
 local function class_name(value)
     local meta = debug.getmetatable(value)
     return type(meta) == "table" and rawget(meta, "__name") or nil
@@ -44,14 +39,15 @@ local function add_lazy_keys(value, into)
     end)
 end
 
+--- The fields and methods of a class in C: annotated the ones, in moth.core the others.
 local function add_class(value, into)
     local name = class_name(value)
-    for _, field in ipairs(fields_of_class[name] or {}) do
-        into[field] = true
-    end
     local methods = type(name) == "string" and core[name:gsub("^moth%.", "") .. "_methods"]
     if type(methods) == "table" then
         add_keys(methods, into)
+        for _, field in ipairs(require("moth.reference").fields(name)) do
+            into[field.name] = true
+        end
     end
 end
 

@@ -654,6 +654,8 @@ function methods:set_weights(list)
     return self
 end
 
+--- Its weights as a list of tensors.
+---@return moth.Tensor[]
 function core.layer_methods:get_weights()
     local list = {}
     for i, tensor in ipairs(self.weights) do
@@ -662,6 +664,8 @@ function core.layer_methods:get_weights()
     return list
 end
 
+--- Sets its weights from a list as get_weights gives it.
+---@param list moth.Tensor[]
 function core.layer_methods:set_weights(list)
     local variables = {}
     for i, tensor in ipairs(self.weights) do

@@ -124,6 +124,12 @@ local function read_chunk(editing)
     return text, why
 end
 
+--- What a function of moth is called, for showing it.
+local function describe(f)
+    local entry = require("moth.reference").find(f)
+    return entry and "function " .. entry.name
+end
+
 local function prepare_globals()
     local moth = require "moth"
     rawset(_G, "moth", moth)
@@ -132,6 +138,7 @@ local function prepare_globals()
             rawset(_G, name, moth[name])
         end
     end
+    pretty.describe = describe
     rawset(_G, "help", function(what)
         print(require("moth.help").text(what))
     end)

@@ -12,6 +12,7 @@ local history = require "moth.history"
 local lexer = require "moth.lexer"
 local members = require "moth.members"
 local pretty = require "moth.pretty"
+local reference = require "moth.reference"
 
 local function texts(source)
     local found = {}
@@ -352,6 +353,16 @@ describe("completion", function()
         assert.is_nil(tab "f().")
     end)
 
+    it("knows the options of methods and the values of options", function()
+        session:compile("local layers, net = ...").run(moth.layers, moth.Sequential {})
+        assert.equal("net:fit(x, y, { validation_split = ", (tab "net:fit(x, y, { validation_sp"))
+        assert.equal('layers.Dense { 1, activation = "sigmoid"', (tab 'layers.Dense { 1, activation = "sigm'))
+        assert.equal('layers.Activation "sigmoid"', (tab 'layers.Activation "sigm'))
+        assert.equal('help "layers.Dropout"', (tab 'help "layers.Drop'))
+        assert.equal("layers.Dropout { ", (tab "layers.Dropo"))
+        assert.equal("net:summary(", (tab "net:summ"))
+    end)
+
     it("knows the options of constructors", function()
         session:compile("local callbacks = ...").run(callbacks)
         local _, _, list = tab "callbacks.EarlyStopping { "
@@ -464,7 +475,98 @@ end
     end)
 end)
 
+describe("the reference", function()
+    it("knows all that is public", function()
+        local core, missing = require "moth.core", {}
+        local function check(name, value)
+            local entry = reference.find(value)
+            if not entry or not entry.doc or entry.doc == "" then
+                missing[#missing + 1] = name
+            end
+        end
+        for name, value in pairs(moth) do
+            if type(value) == "function" then
+                check(name, value)
+            end
+            for inner, part in pairs(type(value) == "table" and value or {}) do
+                if type(part) == "function" then
+                    check(name .. "." .. inner, part)
+                end
+            end
+        end
+        for key, methods in pairs(core) do
+            local class = key:match "^(.*)_methods$"
+            for name in pairs(class and methods or {}) do
+                check(class .. ":" .. name, class:sub(1, 1):upper() .. class:sub(2) .. ":" .. name)
+            end
+        end
+        table.sort(missing)
+        assert.same({}, missing)
+    end)
+
+    it("annotates nothing that is not there", function()
+        local core = require "moth.core"
+        local found = annotations.read { ["moth.native"] = core.sources()["moth.native"] }
+        assert.is_true(#found > 40)
+        for _, annotation in ipairs(found) do
+            local owner = annotation.is_method and core[annotation.owner:lower() .. "_methods"] or moth
+            assert.is_function(owner[annotation.name], annotation.owner .. "." .. annotation.name)
+        end
+    end)
+
+    it("has the fields that objects have", function()
+        local model = moth.Sequential { moth.layers.Dense { 2, input_shape = { 3 } } }
+        model:compile { loss = "mse" }
+        local objects = {
+            ["moth.tensor"] = moth.zeros(2), ["moth.model"] = model, ["moth.layer"] = model.layers[1],
+            ["moth.optimizer"] = moth.optimizers.SGD {},
+        }
+        for class, object in pairs(objects) do
+            assert.is_true(#reference.fields(class) > 0, class)
+            for _, field in ipairs(reference.fields(class)) do
+                local fine, problem = pcall(function()
+                    return object[field.name]
+                end)
+                assert.is_true(fine, tostring(problem))
+            end
+        end
+    end)
+
+    it("shows examples that run #slow", function()
+        local count = 0
+        for _, name in ipairs(reference.names()) do
+            local example = reference.find(name).example
+            if example then
+                local model = moth.Sequential { moth.layers.Dense { 2, input_shape = { 3 } } }
+                model:compile { optimizer = "sgd", loss = "mse" }
+                local environment = setmetatable({ moth = moth, model = model, x = moth.randn(4, 3),
+                    y = moth.randn(4, 2), print = function(...) return select("#", tostring(...)) end }, {
+                    __index = function(_, key)
+                        return _G[key] or moth[key]
+                    end,
+                })
+                local run = load("return " .. example, "=" .. name, "t", environment)
+                    or assert(load(example, "=" .. name, "t", environment))
+                local fine, problem = pcall(run)
+                assert.is_true(fine, ("%s: %s"):format(name, tostring(problem)))
+                count = count + 1
+            end
+        end
+        assert.is_true(count > 100, count)
+    end)
+end)
+
 describe("help", function()
+    it("shows what the engine says of layers", function()
+        local text = help.text(moth.layers.Dense)
+        assert.matches('^layers.Dense { units, activation = "linear"', text)
+        assert.matches("units +%(required%) +integer; size of the output", text)
+        assert.matches("example\n    local model = moth.Sequential {", text)
+        for line in text:gmatch "[^\n]+" do
+            assert.is_true(#line <= 100, line)
+        end
+    end)
+
     it("shows signature, defaults and what options are for", function()
         local text = help.text(callbacks.EarlyStopping)
         assert.matches("callbacks.EarlyStopping {", text, 1, true)
@@ -473,14 +575,17 @@ describe("help", function()
     end)
 
     it("is found by name too, and suggests one", function()
-        assert.equal(help.find(callbacks.EarlyStopping), help.find "callbacks.EarlyStopping")
-        assert.equal(help.find "moth.callbacks.EarlyStopping", help.find "callbacks.EarlyStopping")
+        assert.equal(reference.find(callbacks.EarlyStopping), reference.find "callbacks.EarlyStopping")
+        assert.equal(reference.find "moth.callbacks.EarlyStopping", reference.find "callbacks.EarlyStopping")
         assert.matches("did you mean 'callbacks.EarlyStopping'", help.text "callbacks.EarlyStoping")
         assert.equal("no help on a number", help.text(5))
+        assert.matches("no help on 'nothing like this'", help.text "nothing like this")
     end)
 
     it("gives an overview and lists what objects offer", function()
         assert.matches("callbacks", help.text())
         assert.matches("seed", help.text(moth))
+        assert.matches("EarlyStopping", help.text "callbacks")
+        assert.matches("relu_", help.text(moth.zeros(2)))
     end)
 end)
