@@ -43,8 +43,8 @@ static moth_tensor *result_tensor(lua_State *L, int index)
     }
     moth_tensor **box = mothb_test_object(L, index, MOTHB_TENSOR, sizeof *box);
     if (!box || !*box) {
-        luaL_error(L, "a function that computes must return tensors or numbers, got %s", mothb_typename(L, index));
-        abort(); /* luaL_error does not return */
+        mothb_error(L, "a function that computes must return tensors or numbers, got %s", mothb_typename(L, index));
+        abort(); /* mothb_error does not return */
     }
     return *box;
 }
@@ -65,7 +65,8 @@ static int invoke(lua_State *L)
     lua_call(L, call->n_in + 1, LUA_MULTRET);
     int n = lua_gettop(L);
     if (n < 1 || n > call->max_out) {
-        return luaL_error(L, "the function returned %d values where 1 to %d are wanted", n, call->max_out);
+        return mothb_error(L, "the function returned %d values where %s%d %s wanted", n,
+                           call->max_out > 1 ? "1 to " : "", call->max_out, call->max_out > 1 ? "are" : "is");
     }
     luaL_checkstack(L, 4, NULL);
     for (int i = 1; i <= n; i++) {

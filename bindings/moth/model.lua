@@ -436,6 +436,9 @@ function methods:fit(x, y, args)
         make_ready(self, vx)
         plan = split(self, vx, as_list(self, read.validation_data[2], "validation_data[2]", self.output_names), read)
     end
+    if plan and plan.val_x then -- what does not fit is told before the first epoch, not after it
+        core.pass(self, "evaluate", plan.val_x, plan.val_y, plan.val_weight, 1, plan.val_first, plan.val_count):close()
+    end
     core.ignore_nonfinite(self, read.nan == "continue")
     local params = make_params(self, not generator and plan, read)
     local list = callback.list(read.callbacks, {
