@@ -412,6 +412,9 @@ static moth_status make_sequential(reader *r, const char *name, moth_model **out
     if (status == MOTH_OK && input) {
         const moth_meta *m = moth_symbol_meta(input);
         status = moth_model_build(*out, m->dtype, m->rank - 1, m->shape + 1);
+        if (status == MOTH_OK && !moth_meta_same_shape(m, moth_symbol_meta((*out)->inputs[0]))) {
+            status = fail_format(r, "inputs", "the input_shape of the first layer");
+        }
     }
     moth_symbol_release(input);
     if (status != MOTH_OK) {

@@ -231,21 +231,36 @@ static moth_status take_round(loader *l, moth_model *model, bool fill)
 static moth_status take_all(loader *l, moth_model *model)
 {
     MOTH_TRY(take_round(l, model, false));
+    if (l->optimizer && l->used != moth_tensor_file_count(l->file)) {
+        return fail(l, "holds tensors that are no state of %s", moth_spec_name(l->optimizer->config));
+    }
     return take_round(l, model, true);
 }
 
-/* A tensor that no layer asked for means another model. */
-static moth_status check_unused(const loader *l, const moth_model *model)
+/* A name that is looked for among the variables of a model. */
+typedef struct name_search {
+    const char *name;
+    bool found;
+} name_search;
+
+static moth_status match_name(void *user, moth_layer *layer, moth_variable *variable, const char *path)
 {
-    (void)model;
+    name_search *search = user;
+    (void)layer;
+    (void)variable;
+    search->found = search->found || strcmp(path, search->name) == 0;
+    return MOTH_OK;
+}
+
+/* A tensor that no layer asked for means another model. */
+static moth_status check_unused(const loader *l, moth_model *model)
+{
     for (int64_t i = 0; i < moth_tensor_file_count(l->file); i++) {
-        const char *name = moth_tensor_file_name(l->file, i);
-        bool slot = strncmp(name, "optimizer/", 10) == 0;
-        const char *slash = strrchr(name, '/');
-        char layer[MAX_PATH_TEXT];
-        snprintf(layer, sizeof layer, "%.*s", (int)(strchr(name, '/') ? strchr(name, '/') - name : 0), name);
-        if (!slot && (!slash || !moth_model_layer(model, layer))) {
-            return fail(l, "tensor '%.400s' belongs to no layer of the model", name);
+        name_search search = { .name = moth_tensor_file_name(l->file, i) };
+        search.found = strncmp(search.name, "optimizer/", 10) == 0;
+        MOTH_TRY(moth_model_each_variable(model, match_name, &search));
+        if (!search.found) {
+            return fail(l, "tensor '%.400s' belongs to no layer of the model", search.name);
         }
     }
     return MOTH_OK;
@@ -312,10 +327,13 @@ static moth_status restore_training(loader *l, moth_model *model, bool compile)
     moth_trainer *t;
     MOTH_TRY(parse(l, "training", &training));
     moth_status status = moth_trainer_of(model, &t);
-    double scale = moth_config_number(training, "input_scale");
-    if (status == MOTH_OK && scale > 0 && scale < MOTH_NO_LIMIT) {
-        t->input_scale = scale;
+    const moth_value *scale = moth_value_get(training, "input_scale");
+    if (status == MOTH_OK && moth_value_kind_of(scale) != MOTH_NIL) {
+        t->input_scale = moth_value_as_number(scale);
         t->scale_given = moth_config_bool(training, "input_scale_given");
+        if (!(t->input_scale > 0 && t->input_scale < MOTH_NO_LIMIT)) {
+            status = fail(l, "training: input_scale must be a number above 0");
+        }
     }
     if (status == MOTH_OK && compile && model->built) {
         status = restore_compiled(l, model, training);
