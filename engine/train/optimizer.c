@@ -318,7 +318,13 @@ static moth_status make_slots(moth_optimizer *o, moth_slots *s)
         if (!moth_optimizer_slot_name(o, k)) {
             continue;
         }
-        MOTH_TRY(moth_tensor_zeros(o->ctx, m->dtype, m->rank, m->shape, &s->slot[k]));
+        moth_status status = moth_tensor_zeros(o->ctx, m->dtype, m->rank, m->shape, &s->slot[k]);
+        if (status != MOTH_OK) {
+            while (k-- > 0) {
+                moth_tensor_release(s->slot[k]);
+            }
+            return status;
+        }
         double start = o->type->slot_start ? number(o, o->type->slot_start) : 0;
         int64_t n = start != 0 ? moth_tensor_count(s->slot[k]) : 0;
         for (int64_t i = 0; i < n; i++) {
@@ -341,10 +347,13 @@ moth_status moth_optimizer_slots(moth_optimizer *o, moth_tensor *parameter, moth
         return moth_fail_memory(o->ctx, (int64_t)sizeof *bigger);
     }
     o->slots = bigger;
-    moth_slots *s = &bigger[o->n_slots++];
-    *s = (moth_slots){ .parameter = moth_tensor_retain(parameter) };
+    moth_slots *s = &bigger[o->n_slots];
+    *s = (moth_slots){ .parameter = parameter };
+    MOTH_TRY(make_slots(o, s));
+    moth_tensor_retain(parameter);
+    o->n_slots++;
     *out = s;
-    return make_slots(o, s);
+    return MOTH_OK;
 }
 
 /* ---- steps ---- */
