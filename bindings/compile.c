@@ -185,6 +185,7 @@ static int trace(lua_State *L)
     bool training_before = state->training, grad_before = state->ctx->grad_enabled;
     state->training = training;
     state->draws = 0;
+    state->ctx->status = MOTH_OK;
     moth_trace_begin(state->ctx, &p->graph);
     int status = lua_pcall(L, last - 4, LUA_MULTRET, 0);
     moth_trace_end(state->ctx, &p->graph);
@@ -217,10 +218,11 @@ static int tracing(lua_State *L)
     return 1;
 }
 
-/* interrupted() -> was the last failure an interrupt? */
-static int interrupted(lua_State *L)
+/* failure() -> what kind of failure the last one was: "memory", "interrupted", …; "ok" where trace met none of the
+ * engine's */
+static int failure(lua_State *L)
 {
-    lua_pushboolean(L, moth_error_status(mothb_ctx(L)) == MOTH_ERR_INTERRUPTED);
+    lua_pushstring(L, moth_status_name(moth_error_status(mothb_ctx(L))));
     return 1;
 }
 
@@ -228,8 +230,8 @@ void mothb_open_compile(lua_State *L)
 {
     static const luaL_Reg metamethods[] = { { "__gc", program_gc }, { "__call", mothb_program_call }, { NULL, NULL } };
     static const luaL_Reg functions[] = {
-        { "signature", signature },     { "trace", trace }, { "stale", stale }, { "tracing", tracing },
-        { "interrupted", interrupted }, { NULL, NULL },
+        { "signature", signature }, { "trace", trace },     { "stale", stale },
+        { "tracing", tracing },     { "failure", failure }, { NULL, NULL },
     };
     mothb_new_class(L, MOTHB_PROGRAM, metamethods);
     lua_pop(L, 1);

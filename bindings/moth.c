@@ -80,6 +80,21 @@ static int core_limit_memory(lua_State *L)
     return 0;
 }
 
+/* fail_alloc(n, persistent): the nth allocation from now on fails, and all later ones too where persistent; 0 ends it
+ */
+static int core_fail_alloc(lua_State *L)
+{
+    moth_fail_alloc(mothb_check_int(L, 1, 0, INT32_MAX), mothb_opt_bool(L, 2, false));
+    return 0;
+}
+
+/* live_blocks() -> blocks of native memory in use by the process */
+static int core_live_blocks(lua_State *L)
+{
+    lua_pushinteger(L, moth_live_blocks());
+    return 1;
+}
+
 /* ---- opening ---- */
 
 /* The source of a module: from the folder MOTH_LUA where that has it, else the one inside. */
@@ -139,9 +154,16 @@ static int core_loader(lua_State *L)
 static void open_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "clock", core_clock },           { "cpu", core_cpu },   { "limit_memory", core_limit_memory },
-        { "live_bytes", core_live_bytes }, { "seed", core_seed }, { "sources", core_sources },
-        { "threads", core_threads },       { NULL, NULL },
+        { "clock", core_clock },
+        { "cpu", core_cpu },
+        { "fail_alloc", core_fail_alloc },
+        { "live_blocks", core_live_blocks },
+        { "limit_memory", core_limit_memory },
+        { "live_bytes", core_live_bytes },
+        { "seed", core_seed },
+        { "sources", core_sources },
+        { "threads", core_threads },
+        { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
         mothb_open_value, mothb_open_size,       mothb_open_tensor, mothb_open_create,   mothb_open_shape,

@@ -81,22 +81,22 @@ static int tensor_slice(lua_State *L)
     return 1;
 }
 
-/* A list of positions at arg as an int32 tensor, pushed. */
-static moth_tensor *positions_from_list(lua_State *L, int arg)
+/* A list of integers from `least` on at arg as an int32 tensor, pushed. */
+static moth_tensor *integers_from_list(lua_State *L, int arg, const char *what, int64_t least)
 {
     int64_t n = (int64_t)lua_rawlen(L, arg);
     moth_tensor **box = mothb_new_tensor(L);
     MOTHB_CALL(L, moth_tensor_new(mothb_ctx(L), MOTH_INT32, 1, &n, box));
     int32_t *to = (int32_t *)(void *)moth_tensor_data(*box);
     for (int64_t i = 0; i < n; i++) {
-        int64_t position;
+        int64_t value;
         lua_rawgeti(L, arg, i + 1);
-        if (!mothb_to_int(L, -1, &position) || position < 1 || position > INT32_MAX) {
-            mothb_arg_error(L, arg, "entry %lld: position expected, got %s", (long long)i + 1,
+        if (!mothb_to_int(L, -1, &value) || value < least || value > INT32_MAX) {
+            mothb_arg_error(L, arg, "entry %lld: %s expected, got %s", (long long)i + 1, what,
                             luaL_tolstring(L, -1, NULL));
         }
         lua_pop(L, 1);
-        to[i] = (int32_t)position;
+        to[i] = (int32_t)value;
     }
     return *box;
 }
@@ -106,7 +106,7 @@ static moth_tensor *check_positions(lua_State *L, int arg, int64_t n)
 {
     moth_tensor *positions;
     if (lua_istable(L, arg)) {
-        positions = positions_from_list(L, arg);
+        positions = integers_from_list(L, arg, "position", 1);
     } else if (mothb_is_tensor(L, arg)) {
         positions = mothb_check_tensor(L, arg);
     } else {
@@ -126,6 +126,40 @@ static moth_tensor *check_positions(lua_State *L, int arg, int64_t n)
     }
     moth_tensor *in[2] = { positions, mothb_push_scalar(L, 1, MOTH_INT32) };
     return mothb_apply1(L, MOTH_OP_sub, NULL, 2, in);
+}
+
+/* cumsum(dim, reverse); without a dim over all elements */
+static int tensor_cumsum(lua_State *L)
+{
+    moth_tensor *t = mothb_check_tensor(L, 1);
+    bool whole = lua_isnoneornil(L, 2);
+    int dim = whole ? 0 : check_dim(L, 2, t->meta.rank, 1);
+    moth_attrs attrs = { .i = { dim, mothb_opt_bool(L, 3, false) } };
+    if (whole) {
+        t = mothb_apply1(L, MOTH_OP_flatten, NULL, 1, &t);
+    }
+    mothb_apply1(L, MOTH_OP_cumsum, &attrs, 1, &t);
+    return 1;
+}
+
+/* one_hot(ids, depth): ids from 0 in a list or a tensor, also of floats where they are whole */
+static int one_hot(lua_State *L)
+{
+    moth_attrs attrs = { .i = { mothb_check_int(L, 2, 1, INT32_MAX) } };
+    moth_tensor *ids = lua_istable(L, 1) ? integers_from_list(L, 1, "class id", 0) : mothb_check_tensor(L, 1);
+    if (ids->meta.dtype == MOTH_FLOAT32) {
+        int64_t n = moth_tensor_is_symbolic(ids) ? 0 : moth_tensor_count(ids);
+        for (int64_t i = 0; i < n; i++) {
+            double id = moth_tensor_element(ids, i);
+            if (!(id >= 0 && id <= INT32_MAX && id == floor(id))) {
+                return mothb_arg_error(L, 1, "class ids are whole numbers from 0, got %.14g", id);
+            }
+        }
+        moth_attrs to = { .i = { MOTH_INT32 } };
+        ids = mothb_apply1(L, MOTH_OP_to, &to, 1, &ids);
+    }
+    mothb_apply1(L, MOTH_OP_one_hot, &attrs, 1, &ids);
+    return 1;
 }
 
 /* index(dim, positions) */
@@ -286,6 +320,8 @@ void mothb_open_shape(lua_State *L)
         { "clone", tensor_clone },
         { "contiguous", tensor_contiguous },
         { "T", tensor_transposed },
+        { "cumsum", tensor_cumsum },
+        { "one_hot", one_hot },
         { "slice", tensor_slice },
         { "index", tensor_pick },
         { "split", tensor_split },

@@ -17,7 +17,8 @@ local function trace(f, training, exact, optimizer, ...)
     if ok then
         return program
     end
-    if exact or core.interrupted() then
+    local failure = core.failure()
+    if exact or failure == "interrupted" or failure == "memory" then
         error(program, 0)
     end
     return nil -- not for any number of rows: the caller traces again with the exact number

@@ -371,6 +371,73 @@ describe("the collector", function()
     end)
 end)
 
+describe("a failed allocation", function()
+    local w = moth.randn(4, 3):requires_grad_()
+    local x, y = moth.randn(5, 4), moth.randn(5, 3)
+    local function loss(u, v)
+        return (u:matmul(w):tanh() - v):square():mean()
+    end
+    local tasks = {
+        eager = function()
+            loss(x, y):backward()
+            w:zero_grad()
+        end,
+        ["in place"] = function()
+            local t2 = x:clone()
+            t2:add_(1):mul_(x)
+            t2[{ { 1, 2 } }] = x[{ { 2, 3 } }]
+        end,
+        compile = function()
+            local step = moth.compile(loss)
+            step(x, y):backward()
+            w:zero_grad()
+        end,
+        ["training step"] = function()
+            moth.compile(loss, { optimizer = moth.optimizers.Adam { lr = 1e-3 } })(x, y)
+        end,
+        lists = function()
+            moth.cat({ x, moth.stack({ x[1], x[2] }) }, 1):split({ 3, 4 })[1]:index(1, { 3, 1 }):totable()
+        end,
+        text = function()
+            return tostring(moth.randn(20, 20)), moth.one_hot({ 1, 2 }, 3)
+        end,
+    }
+    local names = {}
+    for name in pairs(tasks) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    local function settle()
+        collectgarbage()
+        collectgarbage()
+        return core.live_blocks()
+    end
+    -- Runs the task with its nth allocation failing; tells whether it came to its end.
+    local function try_without(name, n, persistent)
+        core.fail_alloc(n, persistent)
+        local fine, message = pcall(tasks[name])
+        core.fail_alloc(0)
+        w:zero_grad()
+        assert(fine or message:find("memory"), message)
+        return fine
+    end
+    for _, name in ipairs(names) do
+        it("in " .. name .. " is an error or is survived", function()
+            tasks[name]()
+            local before, n = settle(), 1
+            while not try_without(name, n, true) do
+                n = n + 1
+                assert(n < 5000)
+            end
+            for k = 1, n do
+                try_without(name, k, false)
+            end
+            works()
+            assert.are.equal(before, settle())
+        end)
+    end
+end)
+
 describe("the module", function()
     it("opens again as the same table", function()
         package.loaded.moth = nil
