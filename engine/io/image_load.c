@@ -1,11 +1,10 @@
 /* Picture files to tensors: reads the whole file, asks the reader of its format, orients, changes the channels. */
 #include "io/image_codec.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "io/file.h"
+#include "io/message.h"
 
 moth_status moth_picture_check_size(moth_ctx *ctx, const char *format, int64_t width, int64_t height)
 {
@@ -114,57 +113,12 @@ moth_status moth_image_decode(moth_ctx *ctx, const void *bytes, size_t size, int
 
 /* ---- from a file ---- */
 
-static moth_status read_all(moth_ctx *ctx, int fd, uint8_t **bytes, size_t *size)
-{
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        return moth_fail(ctx, MOTH_ERR_IO, "%s", strerror(errno));
-    }
-    if (!S_ISREG(info.st_mode)) {
-        return moth_fail(ctx, MOTH_ERR_IO, "not a regular file");
-    }
-    if (info.st_size > MOTH_IMAGE_MAX_BYTES) {
-        return moth_fail(ctx, MOTH_ERR_FORMAT, "the file has %lld bytes, more than 64 MB", (long long)info.st_size);
-    }
-    *size = (size_t)info.st_size;
-    *bytes = moth_malloc(*size);
-    if (!*bytes) {
-        return moth_fail_memory(ctx, (int64_t)*size);
-    }
-    for (size_t done = 0; done < *size;) {
-        ssize_t n = read(fd, *bytes + done, *size - done);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            moth_free(*bytes);
-            return moth_fail(ctx, MOTH_ERR_IO, n < 0 ? "cannot be read" : "became shorter while it was read");
-        }
-        done += (size_t)n;
-    }
-    return MOTH_OK;
-}
-
-static moth_status read_file(moth_ctx *ctx, const char *path, uint8_t **bytes, size_t *size)
-{
-    /* Without O_NONBLOCK a named pipe would block right here. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        return moth_fail(ctx, MOTH_ERR_IO, "%s", strerror(errno));
-    }
-    moth_status status = read_all(ctx, fd, bytes, size);
-    close(fd);
-    return status;
-}
-
 moth_status moth_image_load(moth_ctx *ctx, const char *path, int channels, bool orient, moth_tensor **out)
 {
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    moth_status status = read_file(ctx, path, &bytes, &size);
-    if (status == MOTH_OK) {
-        status = moth_image_decode(ctx, bytes, size, channels, orient, out);
-        moth_free(bytes);
-    }
-    return status == MOTH_OK ? MOTH_OK : moth_fail_prefix(ctx, "image: %s", path);
+    char *bytes = NULL;
+    int64_t size = 0;
+    MOTH_TRY(moth_io_read_file(ctx, path, MOTH_IMAGE_MAX_BYTES, &bytes, &size));
+    moth_status status = moth_image_decode(ctx, bytes, (size_t)size, channels, orient, out);
+    moth_free(bytes);
+    return status == MOTH_OK ? MOTH_OK : moth_io_fail(ctx, status, path, "%s", ctx->error);
 }
