@@ -24,6 +24,7 @@ local parts = {
     custom = "Layer",
     datasets = "datasets",
     gradcheck = "gradcheck",
+    image = "image",
     model = "Sequential Model",
     plot = "plot",
     sweep = "sweep",

@@ -714,5 +714,6 @@ end
 -- More methods of models.
 require "moth.summary"
 require "moth.checkpoint"
+require "moth.image"
 model.catalog = catalog
 return model
