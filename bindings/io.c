@@ -62,7 +62,7 @@ static moth_tensor_file **new_file(lua_State *L)
     return box;
 }
 
-/* load_tensors(path) -> { name = tensor } */
+/* load_tensors(path) -> { name = tensor }, { key = text } of the metadata */
 static int core_load_tensors(lua_State *L)
 {
     const char *path = mothb_check_string(L, 1);
@@ -73,7 +73,8 @@ static int core_load_tensors(lua_State *L)
         mothb_push_tensor(L, moth_tensor_file_tensor(*file, i));
         lua_setfield(L, -2, moth_tensor_file_name(*file, i));
     }
-    return 1;
+    mothb_push_value(L, moth_tensor_file_metadata(*file));
+    return 2;
 }
 
 /* save_tensors(path, { name = tensor }) */

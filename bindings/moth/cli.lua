@@ -6,7 +6,7 @@ local cli = {}
 
 local USAGE = 2
 
-local commands = {}
+local commands = { "info" }
 
 local help = [==[
 usage: moth [options] [script.lua [arguments]]
@@ -41,6 +41,47 @@ function cli.help()
     local section = #lines > 0 and "\ncommands (moth <command> --help says more):\n" .. table.concat(lines) or ""
     io.stdout:write((help:format(section)))
     return 0
+end
+
+--- Reads the words behind a command: options without a value are true, others the word that follows.
+---@param words string[]
+---@param known table<string, "flag"|"value"> by name with its dashes
+---@return table? options nil where they are wrong
+---@return string[]|string rest the other words, or what is wrong
+function cli.read(words, known)
+    local read, rest, i = {}, {}, 1
+    while i <= #words do
+        local word = words[i]
+        local name, value = word:match "^(%-%-[%w-]+)=(.*)$"
+        name = name or word
+        if word == "--" then
+            table.move(words, i + 1, #words, #rest + 1, rest)
+            return read, rest
+        elseif word:sub(1, 1) ~= "-" or word == "-" then
+            rest[#rest + 1] = word
+        elseif known[name] == "flag" and not value then
+            read[name] = true
+        elseif known[name] == "value" then
+            i = value and i or i + 1
+            read[name] = value or words[i]
+            if not read[name] then
+                return nil, ("'%s' needs a value"):format(name)
+            end
+        else
+            return nil, ("unknown option '%s'"):format(word)
+        end
+        i = i + 1
+    end
+    return read, rest
+end
+
+--- Says what is wrong with the words behind a command.
+---@param name string
+---@param problem string
+---@return integer status
+function cli.misused(name, problem)
+    io.stderr:write(("moth %s: %s; see moth %s --help\n"):format(name, problem, name))
+    return USAGE
 end
 
 local function wants_help(arguments)

@@ -167,9 +167,10 @@ function moth.load_npy(path) end
 --- os.remove(path)
 function moth.save_tensors(path, tensors) end
 
---- Reads all tensors of a safetensors file.
+--- Reads all tensors of a safetensors file, and the texts of its metadata.
 ---@param path string
 ---@return table<string, moth.Tensor>
+---@return table<string, string> metadata
 function moth.load_tensors(path) end
 
 -- ---- tensors --------------------------------------------------------------------------------------------------------

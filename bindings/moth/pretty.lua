@@ -293,6 +293,17 @@ function Printer:value(value, room, depth)
     return text
 end
 
+--- Functions that show a value of a class alone: by its __name, to a text.
+pretty.views = {} ---@type table<string, fun(value: any): string>
+
+--- A longer text for a value shown alone, by its class.
+local function view_of(value)
+    local meta = debug.getmetatable(value)
+    local name = type(meta) == "table" and rawget(meta, "__name")
+    local view = type(name) == "string" and pretty.views[name]
+    return view and view(value)
+end
+
 --- The value as text of about `width` columns.
 ---@param value any
 ---@param width integer? 80
@@ -301,7 +312,7 @@ function pretty.format(value, width)
     if type(value) == "string" and value:find "\n" then
         return value
     elseif not is_plain_table(value) then
-        return scalar(value)
+        return view_of(value) or scalar(value)
     end
     return setmetatable({ path = {}, lines = 0 }, Printer):value(value, width or 80, 1)
 end

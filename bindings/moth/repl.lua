@@ -7,6 +7,7 @@ local files = require "moth.files"
 local hints = require "moth.hints"
 local highlight = require "moth.highlight"
 local history = require "moth.history"
+local lexer = require "moth.lexer"
 local line = require "moth.line"
 local pretty = require "moth.pretty"
 local style = require "moth.style"
@@ -31,11 +32,20 @@ end
 
 -- ---- results ----
 
-local function show_results(results)
+--- Whether the text is a call of an object that gave the object back (model:compile { … }): then it is only named.
+local function returns_self(text, value, session)
+    local tokens = lexer.tokens(text)
+    local name = tokens[1] and tokens[1].text
+    local object = session.cells[name] and session:get(name) or rawget(_G, name)
+    return #tokens > 1 and type(value) == "userdata" and object == value
+end
+
+local function show_results(results, text, session)
     local width = terminal.width()
     local texts, together = {}, true
     for i = 1, results.n do
-        texts[i] = pretty.format(results[i], width)
+        local short = returns_self(text, results[i], session)
+        texts[i] = short and tostring(results[i]) or pretty.format(results[i], width)
         together = together and not texts[i]:find "\n"
     end
     io.stdout:write(table.concat(texts, together and "   " or "\n"), "\n")
@@ -55,12 +65,14 @@ local function run_chunk(session, text, name)
         return
     end
     local results = table.pack(line.call(compiled.run))
+    -- The terminal has shown ^C where the cursor was.
+    local gap = line.was_interrupted() and terminal.is_tty "stderr" and "\n" or ""
     if not results[1] then
         local hint = hints.for_error(results[2], text, session)
-        -- The terminal has shown ^C where the cursor was.
-        local gap = line.was_interrupted() and terminal.is_tty "stderr" and "\n" or ""
         show_error(gap .. results[2] .. (hint and "\n" .. hint or ""))
         return
+    elseif line.was_interrupted() then
+        say(style.paint("c", gap .. "interrupted"))
     end
     local values = table.pack(table.unpack(results, 2, results.n))
     if values.n == 0 then
@@ -71,7 +83,7 @@ local function run_chunk(session, text, name)
     end
     if not compiled.is_silent then
         -- Showing runs code too (__tostring), so it can fail and be stopped.
-        local ok, problem = line.call(show_results, values)
+        local ok, problem = line.call(show_results, values, text, session)
         if not ok then
             show_error(problem)
         end
@@ -139,6 +151,7 @@ local function prepare_globals()
         end
     end
     pretty.describe = describe
+    pretty.views = require "moth.views"
     rawset(_G, "help", function(what)
         print(require("moth.help").text(what))
     end)
@@ -146,7 +159,7 @@ end
 
 local function greet()
     local threads = core.threads()
-    io.stdout:write(("moth %s   %s, %d thread%s (%s)   help() for help, Tab completes, Ctrl-D leaves\n"):format(
+    io.stdout:write(("moth %s, %s, %d thread%s (%s)   help() helps, Ctrl-D leaves\n"):format(
         core.version, _VERSION, threads, threads == 1 and "" or "s", core.cpu()))
 end
 

@@ -249,6 +249,13 @@ static int wait_until(pty *p, bool (*fits)(const pty *, const char *), const cha
     return now_ms() - start;
 }
 
+void pty_watch(pty *p, int ms)
+{
+    int start = now_ms();
+    while (now_ms() - start < ms && receive(p, ms - (now_ms() - start))) {
+    }
+}
+
 int pty_wait(pty *p, const char *text, int ms)
 {
     return wait_until(p, pty_shows, text, ms);

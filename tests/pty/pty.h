@@ -30,6 +30,9 @@ int pty_wait(pty *p, const char *text, int ms);
 /* Reads what comes for at most `ms` until `text` is the last line that is not blank. */
 int pty_wait_last(pty *p, const char *text, int ms);
 
+/* Takes what comes during `ms`. */
+void pty_watch(pty *p, int ms);
+
 /* Whether the screen shows the text now, on one line. */
 bool pty_shows(const pty *p, const char *text);
 

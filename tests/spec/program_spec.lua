@@ -11,7 +11,8 @@ local function shell(command, input)
     local file = assert(io.open(feed, "w"))
     file:write(input or "")
     file:close()
-    local _, _, status = os.execute(("moth=%s; { %s; } > %s 2> %s < %s"):format(quote(program), command, out, err, feed))
+    local line = ("moth=%s; { %s; } > %s 2> %s < %s"):format(quote(program), command, out, err, feed)
+    local _, _, status = os.execute(line)
     local texts = {}
     for i, path in ipairs { out, err, feed } do
         local result = assert(io.open(path))
@@ -113,6 +114,74 @@ describe("moth script", function()
     end)
 end)
 
+describe("moth info", function()
+    local moth = require "moth"
+    local layers = moth.layers
+    local path = os.tmpname()
+
+    setup(function()
+        local model = moth.Sequential { layers.Dense { 3, input_shape = { 2 } } }
+        model:compile { optimizer = "adam", loss = "mse" }
+        model:fit(moth.rand(4, 2), moth.rand(4, 3), { verbose = 0 })
+        model:save(path)
+    end)
+
+    teardown(function()
+        os.remove(path)
+    end)
+
+    it("shows the model, its training and its tensors", function()
+        local out, err, status = shell("$moth info --tensors " .. path)
+        assert.same({ "", 0 }, { err, status })
+        assert.matches("a model, saved by moth " .. moth.version:gsub("%p", "%%%0") .. " %(format 1%)", out)
+        assert.matches("Total params: 9", out)
+        assert.matches("training: 1 steps; optimizer Adam; loss mse", out)
+        assert.matches("dense_%d+/kernel +float32  %(2, 3%)", out)
+    end)
+
+    it("gives one line of JSON a file", function()
+        local out, _, status = shell(("$moth info --json %s %s"):format(path, path))
+        local about = require("moth.json").decode(out:match "^[^\n]+")
+        assert.equal(0, status)
+        assert.equal("Sequential", about.model.class)
+        assert.equal(1, about.training.iterations)
+        assert.equal("Adam", about.training.optimizer.class)
+        local _, breaks = out:gsub("\n", "")
+        assert.equal(2, breaks)
+    end)
+
+    it("shows layers that need code which is not here, and files of others", function()
+        local odd = os.tmpname()
+        finally(function()
+            os.remove(odd)
+        end)
+        moth.save_tensors(odd, { ["a\27[31m"] = moth.zeros(2, 3), b = moth.zeros({ 1 }, { dtype = "int32" }) })
+        local out = shell("$moth info " .. odd)
+        assert.equal(odd .. ": tensors\n2 tensors, 7 numbers\n  a?[31m  float32  (2, 3)\n  b       int32    (1)\n", out)
+
+        local identity = layers.Lambda { function(x) return x end, name = "mine", input_shape = { 2 } }
+        moth.Sequential({ identity }):save(odd)
+        out = shell("$moth info " .. odd)
+        assert.matches("need Lua code that is not here:\n  mine %(Lambda%)", out)
+    end)
+
+    it("says what is wrong, goes on with other files, and ends with 1", function()
+        local bad = script "no tensors here at all"
+        local out, err, status = shell(("$moth info /nowhere %s %s"):format(bad, path))
+        assert.equal(1, status)
+        assert.matches("^moth info: /nowhere: [^\n]+\nmoth info: [^\n]+\n$", err)
+        assert.matches("Total params: 9", out)
+        for _, words in ipairs { "info", "info --frob x", "info --json=1 x" } do
+            out, err, status = shell("$moth " .. words)
+            assert.same({ "", 2 }, { out, status })
+            assert.matches("^moth info: [^\n]+; see moth info %-%-help\n$", err)
+        end
+        out, err, status = shell "$moth info --help"
+        assert.same({ "", 0 }, { err, status })
+        assert.matches("^usage: moth info", out)
+    end)
+end)
+
 describe("moth options", function()
     it("-e runs code, in order, with moth there", function()
         assert.same({ "1\ntable\n", "", 0 }, { shell "$moth -e 'x = 1' -e 'print(x)' -e'print(type(moth))'" })
@@ -147,7 +216,8 @@ describe("moth options", function()
     end)
 
     it("the prompt reads a pipe without prompting", function()
-        local out, err, status = shell("$moth -i", "1 + 1\nfor i = 1, 2 do\nprint(i)\nend\nprnt()\nlocal z = 5\nz;\nz\n")
+        local lines = "1 + 1\nfor i = 1, 2 do\nprint(i)\nend\nprnt()\nlocal z = 5\nz;\nz\n"
+        local out, err, status = shell("$moth -i", lines)
         assert.equal("2\n1\n2\n5\n", out)
         assert.equal("stdin:1: attempt to call a nil value (global 'prnt')\n" ..
             "there is no variable 'prnt'; did you mean 'print'?\n", err)

@@ -298,6 +298,31 @@ describe("pretty", function()
     end)
 end)
 
+describe("views", function()
+    local views = require "moth.views"
+
+    it("show a model as its table of layers", function()
+        local model = moth.Sequential { moth.layers.Dense { 2, input_shape = { 3 } } }
+        assert.matches("Total params: 8", views["moth.model"](model))
+        assert.matches("Sequential", views["moth.model"](moth.Sequential {}))
+    end)
+
+    it("show a history by its epochs, abridged", function()
+        local record = callbacks.History()
+        assert.matches("0 epochs", views["callbacks.History"](record))
+        record.history = { loss = {}, val_loss = {} }
+        for i = 1, 20 do
+            record.epoch[i], record.history.loss[i], record.history.val_loss[i] = i, 1 / i, 2 / i
+        end
+        local text = views["callbacks.History"](record)
+        assert.matches("^epoch +loss +val_loss\n +1 +1%.0000 +2%.0000\n", text)
+        assert.matches("\n +20 +0%.0500 +0%.1000$", text)
+        assert.is_nil(text:find("\n   10 "))
+        local _, breaks = text:gsub("\n", "")
+        assert.equal(13, breaks)
+    end)
+end)
+
 describe("completion", function()
     local session = chunk.session()
     session:compile("local telescope = { lens = 5, look = function() end, _private = 1 }").run()
