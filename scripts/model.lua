@@ -5,15 +5,6 @@ local moth = require "moth"
 
 local EPOCHS, BATCH = 5, 128
 
--- Where a user's data belong (XDG base directory specification).
-local function default_path()
-    local data = os.getenv("XDG_DATA_HOME")
-    if not data or data == "" then
-        data = (os.getenv("HOME") or ".") .. "/.local/share"
-    end
-    return data .. "/moth/digits.safetensors"
-end
-
 local function make()
     local layers = moth.layers
     return moth.Sequential {
@@ -51,7 +42,7 @@ model:fit(train.x, train.y, {
     augment = moth.image.augment { shift = 1.5, rotate = 8, zoom = 0.1, elastic = 1 },
 })
 local score = model:evaluate(test.x, test.y, { batch_size = 500 })
-local path = default_path()
+local path = require("moth.digit_model").path()
 os.execute(("mkdir -p %q"):format(path:match "^(.*)/"))
 model:save(path)
 print(("CNN: test accuracy %.4f after %d s, saved to %s"):format(score.accuracy, os.time() - started, path))

@@ -6,7 +6,7 @@ local cli = {}
 
 local USAGE = 2
 
-local commands = { "info" }
+local commands = { "info", "predict" }
 
 local help = [==[
 usage: moth [options] [script.lua [arguments]]

@@ -23,6 +23,7 @@ local parts = {
     compile = "compile",
     custom = "Layer",
     datasets = "datasets",
+    digit_model = "predict_digit",
     gradcheck = "gradcheck",
     image = "image",
     model = "Sequential Model",
