@@ -313,14 +313,11 @@ static int create_randn(lua_State *L)
     return push_random(L, MOTH_OP_normal, &attrs, 1, MOTH_FLOAT32);
 }
 
-/* randint(lo, hi, {n}): both ends can come */
+/* randint(lo, hi, {n}) or randint(lo, hi, n, m): both ends can come */
 static int create_randint(lua_State *L)
 {
     moth_attrs attrs = { .i = { [LOW] = mothb_check_int(L, 1, INT32_MIN, INT32_MAX) } };
     attrs.i[HIGH] = mothb_check_int(L, 2, attrs.i[LOW], INT32_MAX);
-    if (!lua_istable(L, 3)) {
-        return mothb_type_error(L, 3, "list of sizes");
-    }
     return push_random(L, MOTH_OP_random_int, &attrs, 3, MOTH_INT32);
 }
 
