@@ -114,7 +114,8 @@ describe("the bits of a fit", function()
             model = function()
                 local model = moth.Sequential { name = "other" }
                 for i, layer in ipairs {
-                    layers.Dense { 250, activation = "relu", input_shape = { 20 }, kernel_regularizer = "l2", name = "z" },
+                    layers.Dense { 250, activation = "relu", input_shape = { 20 }, kernel_regularizer = "l2",
+                        name = "z" },
                     layers.Dropout { 0.3, name = "y" },
                     layers.Dense { 33, activation = "tanh", name = "x" },
                     layers.Dropout { 0.2, name = "w" }, layers.Dense { 5, activation = "softmax", name = "v" },
