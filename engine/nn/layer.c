@@ -119,15 +119,19 @@ moth_layer *moth_layer_retain(moth_layer *layer)
     return layer;
 }
 
+static void free_variable(moth_variable *v)
+{
+    moth_tensor_release(v->tensor);
+    moth_free(v->name);
+    moth_value_free(v->initializer);
+    moth_value_free(v->regularizer);
+    moth_value_free(v->constraint);
+}
+
 static void free_variables(moth_layer *layer)
 {
     for (int k = 0; k < layer->n_variables; k++) {
-        moth_variable *v = &layer->variables[k];
-        moth_tensor_release(v->tensor);
-        moth_free(v->name);
-        moth_value_free(v->initializer);
-        moth_value_free(v->regularizer);
-        moth_value_free(v->constraint);
+        free_variable(&layer->variables[k]);
     }
     moth_free(layer->variables);
     layer->variables = NULL;
@@ -164,25 +168,6 @@ static moth_status copy_specs(moth_ctx *ctx, moth_variable *v, const moth_variab
     return good ? MOTH_OK : moth_fail_memory(ctx, 64);
 }
 
-moth_status moth_layer_add_variable(moth_layer *layer, moth_ctx *ctx, const moth_variable_spec *spec, moth_tensor **out)
-{
-    moth_variable *bigger = moth_realloc(layer->variables, (size_t)(layer->n_variables + 1) * sizeof *bigger);
-    if (!bigger) {
-        return moth_fail_memory(ctx, (int64_t)sizeof *bigger);
-    }
-    layer->variables = bigger;
-    moth_variable *v = &bigger[layer->n_variables++];
-    *v = (moth_variable){ .trainable = !spec->state };
-    MOTH_TRY(copy_specs(ctx, v, spec));
-    MOTH_TRY(moth_tensor_zeros(ctx, MOTH_FLOAT32, spec->rank, spec->shape, &v->tensor));
-    v->tensor->requires_grad = v->trainable;
-    v->tensor->name = moth_strdup(spec->name);
-    if (out) {
-        *out = v->tensor;
-    }
-    return MOTH_OK;
-}
-
 moth_tensor *moth_layer_find(const moth_layer *layer, const char *name)
 {
     for (int k = 0; k < layer->n_variables; k++) {
@@ -191,6 +176,40 @@ moth_tensor *moth_layer_find(const moth_layer *layer, const char *name)
         }
     }
     return NULL;
+}
+
+moth_status moth_layer_add_variable(moth_layer *layer, moth_ctx *ctx, const moth_variable_spec *spec, moth_tensor **out)
+{
+    if (!layer->building) {
+        return moth_fail(ctx, MOTH_ERR_STATE, "%s: weights are added in the layer's build function, at no other time",
+                         moth_layer_name(layer));
+    }
+    if (moth_layer_find(layer, spec->name)) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: there is a weight '%.60s' already", moth_layer_name(layer),
+                         spec->name);
+    }
+    moth_variable *bigger = moth_realloc(layer->variables, (size_t)(layer->n_variables + 1) * sizeof *bigger);
+    if (!bigger) {
+        return moth_fail_memory(ctx, (int64_t)sizeof *bigger);
+    }
+    layer->variables = bigger;
+    moth_variable *v = &bigger[layer->n_variables];
+    *v = (moth_variable){ .trainable = !spec->state };
+    moth_status status = copy_specs(ctx, v, spec);
+    if (status == MOTH_OK) {
+        status = moth_tensor_zeros(ctx, MOTH_FLOAT32, spec->rank, spec->shape, &v->tensor);
+    }
+    if (status != MOTH_OK) {
+        free_variable(v);
+        return status;
+    }
+    layer->n_variables++;
+    v->tensor->requires_grad = v->trainable;
+    v->tensor->name = moth_strdup(spec->name);
+    if (out) {
+        *out = v->tensor;
+    }
+    return MOTH_OK;
 }
 
 void moth_layer_adopt(moth_layer *layer, uint64_t stream)
@@ -286,7 +305,12 @@ moth_status moth_layer_build(moth_layer *layer, moth_ctx *ctx, int n_in, const m
     if (layer->built) {
         return MOTH_OK;
     }
+    if (layer->building) {
+        return moth_fail(ctx, MOTH_ERR_STATE, "the layer is just being built");
+    }
+    layer->building = true;
     moth_status status = layer->type->build ? layer->type->build(layer, ctx, n_in, in) : MOTH_OK;
+    layer->building = false;
     if (status != MOTH_OK) {
         free_variables(layer);
         return status;

@@ -58,7 +58,7 @@ struct moth_layer {
     moth_value *config; /* every option, normalized */
     char *name;         /* NULL until it is given or a model names it */
     bool trainable;     /* read at compile */
-    bool built, initialized;
+    bool building, built, initialized;
     uint64_t stream; /* base of its draws, from its place in a model */
     int n_variables;
     moth_variable *variables;
@@ -82,7 +82,8 @@ void moth_layer_release(moth_layer *layer); /* NULL is allowed */
 /* Name for messages: its own, or its type's. */
 const char *moth_layer_name(const moth_layer *layer);
 
-/* Adds a variable while building; *out (may be NULL) is borrowed. Data come with moth_layer_initialize. */
+/* Adds a variable while building (MOTH_ERR_STATE at other times), each under a name of its own; *out (may be NULL) is
+ * borrowed. Data come with moth_layer_initialize. */
 typedef struct moth_variable_spec {
     const char *name;
     int rank;
