@@ -24,6 +24,7 @@ typedef struct mothb_state {
     lua_State *running; /* who called the engine last: callbacks run there */
     int64_t collected;  /* native bytes that were alive after the last full collection */
     bool training;      /* what layers take where a call does not say: set while a training step is traced */
+    bool inference;     /* a function of a layer, loss or metric runs, and not for training */
     uint64_t draws;     /* random draws so far in the running trace: each has a stream of its own */
 } mothb_state;
 

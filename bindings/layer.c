@@ -365,13 +365,16 @@ static int layer_add_weight(lua_State *L)
     return 1;
 }
 
-/* assign(variable, value): changes a state variable; in a traced training run it happens after the step */
+/* assign(variable, value): changes a state variable; in a traced training run it happens after the step. The call
+ * function of a layer assigns in training only. */
 static int layer_assign(lua_State *L)
 {
     mothb_check_layer(L, 1);
     moth_tensor *in[2] = { mothb_check_tensor(L, 2), mothb_check_tensor(L, 3) }, *none[1];
     moth_ctx *ctx = mothb_ctx(L);
-    MOTHB_CALL(L, moth_apply(ctx, moth_op_of(ctx, MOTH_OP_assign), NULL, 2, in, none, true));
+    if (!mothb_get_state(L)->inference) {
+        MOTHB_CALL(L, moth_apply(ctx, moth_op_of(ctx, MOTH_OP_assign), NULL, 2, in, none, true));
+    }
     return 0;
 }
 

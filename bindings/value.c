@@ -95,7 +95,10 @@ static moth_status callback_call(moth_callback *self, moth_ctx *ctx, moth_tensor
     lua_pushcfunction(L, invoke);
     lua_pushlightuserdata(L, &call);
     ctx->status = MOTH_OK;
+    bool inference = state->inference;
+    state->inference = !training;
     int status = lua_pcall(L, 1, 0, 0);
+    state->inference = inference;
     state->running = L; /* the function may have run moth in coroutines of its own */
     if (status != LUA_OK && (ctx->status == MOTH_ERR_EXACT_BATCH || ctx->status == MOTH_ERR_INTERRUPTED)) {
         lua_pop(L, 1); /* not the function's fault: the caller of the engine knows what to do */
