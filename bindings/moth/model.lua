@@ -643,7 +643,7 @@ local function set_variables(what, variables, list)
         if want ~= got then
             options.fail(("%s: %s has shape (%s); entry %d has (%s)"):format(what, variable.path, want, i, got))
         end
-        values[i] = value
+        values[i] = value:detach():clone() -- it may be one of the variables itself
     end
     for i, variable in ipairs(variables) do
         variable.tensor:detach():copy_(values[i])
