@@ -99,7 +99,7 @@ local augment_spec = {
     { "elastic", "number", default = 0, min = 0 },
 }
 
--- ---- what a model says ---------------------------------------------------------------------------------------------
+--- Varies the pictures of each epoch at random, for `fit(x, y, { augment = moth.image.augment { shift = 2 } })`.
 -- What a sample becomes depends on the seed, the epoch and its place alone.
 ---@param args { shift?: number, rotate?: number, zoom?: number, elastic?: number }  pixels, degrees, share, pixels
 ---@return fun(x: moth.Tensor, seed: integer, step: integer): moth.Tensor
