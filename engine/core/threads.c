@@ -41,16 +41,10 @@ static inline void pause_briefly(void)
 #endif
 }
 
-/* A signal handler sets the flag, or another thread: hence atomic. */
-static bool wanted_to_stop(volatile sig_atomic_t *stop)
-{
-    return __atomic_load_n(stop, __ATOMIC_RELAXED) != 0;
-}
-
 static void take_items(int worker)
 {
     inside_item = true;
-    while (!wanted_to_stop(pool.stop)) {
+    while (!moth_wanted_to_stop(pool.stop)) {
         int64_t item = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
         if (item >= pool.n) {
             break;
@@ -129,7 +123,7 @@ static moth_status interrupted(moth_ctx *ctx)
 static moth_status run_alone(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg, volatile sig_atomic_t *stop)
 {
     for (int64_t item = 0; item < n; item++) {
-        if (wanted_to_stop(stop)) {
+        if (moth_wanted_to_stop(stop)) {
             return interrupted(ctx);
         }
         fn(arg, item, 0);
@@ -180,7 +174,7 @@ moth_status moth_parallel_with(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *
     open_job(ctx, n, fn, arg, stop);
     take_items(0);
     close_job();
-    bool stopped = wanted_to_stop(stop) && atomic_load(&pool.next) < n;
+    bool stopped = moth_wanted_to_stop(stop) && atomic_load(&pool.next) < n;
     pthread_mutex_unlock(&pool.busy);
     return stopped ? interrupted(ctx) : MOTH_OK;
 }

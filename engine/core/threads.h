@@ -22,6 +22,12 @@ enum {
 };
 moth_status moth_parallel_with(moth_ctx *ctx, int64_t n, moth_work_fn fn, void *arg, unsigned flags);
 
+/* Is the interrupt flag set? A signal handler sets it, or another thread: hence atomic. */
+static inline bool moth_wanted_to_stop(volatile sig_atomic_t *flag)
+{
+    return __atomic_load_n(flag, __ATOMIC_RELAXED) != 0;
+}
+
 /* Threads to use by default: MOTH_NUM_THREADS, else the processors this process may run on. */
 int moth_default_threads(void);
 

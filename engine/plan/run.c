@@ -117,6 +117,7 @@ typedef struct running {
     moth_plan *plan;
     int n_units;
     int phase;
+    volatile sig_atomic_t *stop; /* slices end early once it is set; NULL: run to the end */
     struct {
         moth_worker worker;
         int64_t fault_item; /* -1: none */
@@ -137,7 +138,7 @@ static void run_slice(running *st, const region *r, int64_t slice, int worker, i
     int64_t base = r->domain < 0 ? plan->rows : r->domain;
     int64_t from = slice * r->slice;
     int64_t to = from + r->slice < base ? from + r->slice : base;
-    for (int i = 0; i < r->n_steps; i++) {
+    for (int i = 0; i < r->n_steps && !(st->stop && moth_wanted_to_stop(st->stop)); i++) {
         const step *s = &plan->steps[r->steps[i]];
         int64_t k = s->domain < 0 ? -s->domain : 1;
         if (!s->node->op->rows(&s->call, from * k, to * k, &st->lane[worker].worker)) {
@@ -330,7 +331,12 @@ static moth_status run_stages(moth_ctx *ctx, moth_plan *plan)
         if (level == plan->effect_level) {
             count_changes(plan);
         }
-        MOTH_TRY(run_stage(ctx, plan, &st, &plan->stages[level], level < plan->effect_level ? 0 : MOTH_WORK_TO_END));
+        bool may_stop = level < plan->effect_level;
+        st.stop = may_stop ? ctx->interrupt : NULL;
+        MOTH_TRY(run_stage(ctx, plan, &st, &plan->stages[level], may_stop ? 0 : MOTH_WORK_TO_END));
+        if (may_stop && moth_wanted_to_stop(ctx->interrupt)) { /* a slice may be half done */
+            return moth_fail(ctx, MOTH_ERR_INTERRUPTED, "interrupted");
+        }
         if (level == plan->check_level) {
             MOTH_TRY(run_checks(ctx, plan));
         }
