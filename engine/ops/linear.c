@@ -60,7 +60,10 @@ static void linear_gradient(moth_grad *g)
     }
 }
 
-#define REAL(rank_, ...) { .rank = (rank_), .shape = { __VA_ARGS__ }, .dtype = MOTH_FLOAT32, .low = -1, .high = 1 }
+#define REAL(rank_, ...)                                                                       \
+    {                                                                                          \
+        .rank = (rank_), .shape = { __VA_ARGS__ }, .dtype = MOTH_FLOAT32, .low = -1, .high = 1 \
+    }
 
 static const moth_case linear_cases[] = {
     { .in = { REAL(2, 5, 3), REAL(2, 3, 4), REAL(1, 4) }, .n_in = 3 },

@@ -71,7 +71,7 @@ typedef struct moth_infer {
     int n_in;
     const moth_meta *const *in;
     moth_meta *out;
-    int n_out;         /* starts as op->n_out; a rule of a variable op may lower it */
+    int n_out; /* starts as op->n_out; a rule of a variable op may lower it */
 } moth_infer;
 
 /* ---- kernels ---- */
@@ -80,7 +80,7 @@ typedef struct moth_arg {
     char *data; /* first element */
     moth_dtype dtype;
     int rank;
-    int64_t shape[MOTH_MAX_RANK]; /* concrete: rows of the run already put in */
+    int64_t shape[MOTH_MAX_RANK];  /* concrete: rows of the run already put in */
     int64_t stride[MOTH_MAX_RANK]; /* in elements */
 } moth_arg;
 
@@ -94,10 +94,10 @@ typedef struct moth_call {
     const moth_op *op;
     const moth_attrs *attrs;
     int n_in, n_out;
-    moth_arg *in;  /* an absent optional input has data == NULL and rank 0 */
+    moth_arg *in; /* an absent optional input has data == NULL and rank 0 */
     moth_arg *out;
     const moth_run *run;
-    char *shared;  /* op->shared_scratch bytes for all pieces and phases of this call, 64-byte aligned */
+    char *shared; /* op->shared_scratch bytes for all pieces and phases of this call, 64-byte aligned */
 } moth_call;
 
 /* What belongs to the thread that runs a piece. */
@@ -113,8 +113,8 @@ typedef struct moth_worker {
 typedef struct moth_scope moth_scope;
 struct moth_scope {
     moth_ctx *ctx;
-    moth_status status;   /* first failure */
-    moth_tensor **owned;  /* results, released when the scope closes */
+    moth_status status;  /* first failure */
+    moth_tensor **owned; /* results, released when the scope closes */
     int64_t n_owned, cap_owned;
     /* n_out results go to out[]; false after a failure */
     bool (*emit)(moth_scope *scope, const moth_op *op, const moth_attrs *attrs, int n_in, moth_tensor *const *in,
@@ -150,7 +150,7 @@ typedef struct moth_case {
         double low, high; /* range of the values; ints: inclusive */
         int layout;       /* 0 contiguous, 1 a transposed view, 2 a strided slice of a larger tensor */
     } in[6];
-    int n_in;             /* 0 ends a case list */
+    int n_in; /* 0 ends a case list */
     moth_attrs attrs;
 } moth_case;
 
@@ -161,17 +161,17 @@ typedef struct moth_case {
     }
 #define MOTH_REALS(low_, high_, layout_, rank_, ...) MOTH_IN(MOTH_FLOAT32, low_, high_, layout_, rank_, __VA_ARGS__)
 #define MOTH_REAL(rank_, ...) MOTH_REALS(-1, 1, 0, rank_, __VA_ARGS__)
-#define MOTH_ABSENT     \
-    {                   \
-        .rank = -1      \
+#define MOTH_ABSENT \
+    {               \
+        .rank = -1  \
     }
 
 struct moth_op {
     const char *name;
-    const char *doc;          /* one sentence: formula, source */
-    int min_in, max_in;       /* number of inputs; max_in < 0: any number from min_in */
-    int n_out;                /* outputs, hidden ones included */
-    int n_visible;            /* outputs that callers see; the rest is kept for the gradient. 0 means n_out */
+    const char *doc;    /* one sentence: formula, source */
+    int min_in, max_in; /* number of inputs; max_in < 0: any number from min_in */
+    int n_out;          /* outputs, hidden ones included */
+    int n_visible;      /* outputs that callers see; the rest is kept for the gradient. 0 means n_out */
     unsigned flags;
     const moth_attr_spec *attrs; /* ends with MOTH_ATTR_END; NULL: none */
 
@@ -241,7 +241,7 @@ moth_dtype moth_promote(moth_dtype a, moth_dtype b);
 /* Emits an op of one output; any NULL input yields NULL (absent optional inputs: moth_emit_op with n_in cut). */
 moth_tensor *moth_emit_op(moth_scope *scope, const moth_op *op, const moth_attrs *attrs, int n_in,
                           moth_tensor *const *in);
-#define MOTH_EMIT(scope, op, attrs, ...)                                                              \
+#define MOTH_EMIT(scope, op, attrs, ...)                                                                         \
     moth_emit_op(scope, op, attrs, (int)(sizeof((moth_tensor *const[]){ __VA_ARGS__ }) / sizeof(moth_tensor *)), \
                  (moth_tensor *const[]){ __VA_ARGS__ })
 

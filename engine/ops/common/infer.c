@@ -86,7 +86,8 @@ moth_status moth_infer_types(moth_infer *q, unsigned mask)
         for (int t = 0; t < 3; t++) {
             if (mask >> t & 1) {
                 size_t used = strlen(wanted);
-                snprintf(wanted + used, sizeof wanted - used, "%s%s", used ? " or " : "", moth_dtype_name((moth_dtype)t));
+                snprintf(wanted + used, sizeof wanted - used, "%s%s", used ? " or " : "",
+                         moth_dtype_name((moth_dtype)t));
             }
         }
         return moth_fail(q->ctx, MOTH_ERR_DTYPE, "%s: tensor %d must be %s; got %s", q->op->name, i + 1, wanted,
