@@ -5,10 +5,10 @@
 
 /* The gradient that has arrived so far at one output of one node, or at one leaf. */
 typedef struct entry {
-    const moth_node *node;   /* NULL: a leaf */
+    const moth_node *node; /* NULL: a leaf */
     int output;
-    moth_tensor *leaf;       /* borrowed from the graph, which the caller keeps alive */
-    moth_tensor *grad;       /* owned by the scope of the pass */
+    moth_tensor *leaf; /* borrowed from the graph, which the caller keeps alive */
+    moth_tensor *grad; /* owned by the scope of the pass */
 } entry;
 
 /* One backward pass. Entries are found through an open hash table, nodes are taken in falling order of serial from a
@@ -20,7 +20,7 @@ typedef struct pass {
     int64_t n_entries, capacity; /* power of two */
     moth_node **heap;
     int64_t n_heap, cap_heap;
-    moth_node **done;            /* every node met, for letting go of what it saved */
+    moth_node **done; /* every node met, for letting go of what it saved */
     int64_t n_done, cap_done;
 } pass;
 
@@ -140,22 +140,28 @@ static moth_status accumulate(pass *p, moth_tensor *t, moth_tensor *g)
 static moth_status check_versions(pass *p, const moth_node *node)
 {
     if (node->released) {
-        return moth_fail(p->ctx, MOTH_ERR_STATE, "backward: the graph of '%s' was freed by an earlier backward; "
-                         "compute the loss again", node->op->name);
+        return moth_fail(p->ctx, MOTH_ERR_STATE,
+                         "backward: the graph of '%s' was freed by an earlier backward; "
+                         "compute the loss again",
+                         node->op->name);
     }
     for (int i = 0; i < node->n_in; i++) {
         const moth_tensor *t = node->in[i];
         if (!node->symbolic && t && t->storage && moth_op_bit(node->op->saves_in, i) &&
             t->storage->version != node->version[i]) {
-            return moth_fail(p->ctx, MOTH_ERR_STATE, "backward: input %d of '%s' was changed in place after it was "
-                             "used; its gradient needs the old value", i + 1, node->op->name);
+            return moth_fail(p->ctx, MOTH_ERR_STATE,
+                             "backward: input %d of '%s' was changed in place after it was "
+                             "used; its gradient needs the old value",
+                             i + 1, node->op->name);
         }
     }
     for (int k = 0; k < node->n_out; k++) {
         const moth_tensor *t = node->saved_out[k];
         if (t && t->storage->version != node->out_version[k]) {
-            return moth_fail(p->ctx, MOTH_ERR_STATE, "backward: the result of '%s' was changed in place; its "
-                             "gradient needs the old value", node->op->name);
+            return moth_fail(p->ctx, MOTH_ERR_STATE,
+                             "backward: the result of '%s' was changed in place; its "
+                             "gradient needs the old value",
+                             node->op->name);
         }
     }
     return MOTH_OK;
@@ -189,8 +195,15 @@ static moth_status call_rule(pass *p, moth_node *node, moth_tensor **dx, bool *n
         need[i] = node->in[i] && node->in[i]->requires_grad && node->in[i]->meta.dtype == MOTH_FLOAT32;
         dx[i] = NULL;
     }
-    moth_grad g = { .scope = &p->scope, .attrs = &node->attrs, .n_in = node->n_in, .n_out = node->n_out,
-                    .x = node->in, .y = y, .dy = dy, .need = need, .dx = dx };
+    moth_grad g = { .scope = &p->scope,
+                    .attrs = &node->attrs,
+                    .n_in = node->n_in,
+                    .n_out = node->n_out,
+                    .x = node->in,
+                    .y = y,
+                    .dy = dy,
+                    .need = need,
+                    .dx = dx };
     node->op->gradient(&g);
     MOTH_TRY(p->scope.status);
     for (int i = 0; i < node->n_in; i++) {
@@ -242,9 +255,10 @@ static moth_status propagate(pass *p, int n_y, moth_tensor *const *y, moth_tenso
     for (int k = 0; k < n_y; k++) {
         if (!moth_meta_same_shape(&y[k]->meta, &seeds[k]->meta)) {
             char a[128], b[128];
-            return moth_fail(p->ctx, MOTH_ERR_SHAPE, "backward: the gradient must have the shape of the value; got "
-                             "%s for %s", moth_meta_text(&seeds[k]->meta, a, sizeof a),
-                             moth_meta_text(&y[k]->meta, b, sizeof b));
+            return moth_fail(p->ctx, MOTH_ERR_SHAPE,
+                             "backward: the gradient must have the shape of the value; got "
+                             "%s for %s",
+                             moth_meta_text(&seeds[k]->meta, a, sizeof a), moth_meta_text(&y[k]->meta, b, sizeof b));
         }
         MOTH_TRY(accumulate(p, y[k], seeds[k]));
     }
@@ -357,7 +371,8 @@ static moth_status deliver(pass *p)
 moth_status moth_backward(moth_ctx *ctx, moth_tensor *y)
 {
     if (moth_tensor_is_symbolic(y)) {
-        return moth_fail(ctx, MOTH_ERR_TRACING, "backward: value not known while tracing; a compiled function "
+        return moth_fail(ctx, MOTH_ERR_TRACING,
+                         "backward: value not known while tracing; a compiled function "
                          "returns the loss instead");
     }
     if (moth_tensor_count(y) != 1) {
@@ -366,7 +381,8 @@ moth_status moth_backward(moth_ctx *ctx, moth_tensor *y)
                          moth_meta_text(&y->meta, text, sizeof text));
     }
     if (!y->requires_grad) {
-        return moth_fail(ctx, MOTH_ERR_STATE, "backward: the value does not depend on a tensor with requires_grad "
+        return moth_fail(ctx, MOTH_ERR_STATE,
+                         "backward: the value does not depend on a tensor with requires_grad "
                          "(second derivatives are not supported)");
     }
     moth_tensor *seed;

@@ -6,7 +6,8 @@
 
 /* Gradients of sum_k <seed_k, y_k> with respect to each x: dx[i] is a new reference, NULL where y does not depend on
  * x[i]. seeds[k] has the shape of y[k]. Gradient rules run with recording off (second derivatives are unsupported).
- * Fails with MOTH_ERR_STATE where a saved value was changed in place, naming the op, or where the graph was released. */
+ * Fails with MOTH_ERR_STATE where a saved value was changed in place, naming the op, or where the graph was released.
+ */
 moth_status moth_gradients(moth_ctx *ctx, int n_y, moth_tensor *const *y, moth_tensor *const *seeds, int n_x,
                            moth_tensor *const *x, moth_tensor **dx);
 

@@ -13,8 +13,8 @@ typedef float moth_real;
 #define MOTH_R(x) x##f
 #endif
 
-/* c = op(a) op(b) + beta c, row-major; op(a) is (m, k), op(b) is (k, n), c is (m, n); lda.. are row strides in elements.
- * Sizes and strides must be below 2^31; 0 is legal. beta is 0 or 1. */
+/* c = op(a) op(b) + beta c, row-major; op(a) is (m, k), op(b) is (k, n), c is (m, n); lda.. are row strides in
+ * elements. Sizes and strides must be below 2^31; 0 is legal. beta is 0 or 1. */
 void moth_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const moth_real *a, int64_t lda,
                const moth_real *b, int64_t ldb, moth_real beta, moth_real *c, int64_t ldc);
 

@@ -44,7 +44,7 @@ static void escape_controls(const char *from, char *to, size_t size)
     to[n] = '\0';
 }
 
-static void set_message(moth_ctx *ctx, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void set_message(moth_ctx *ctx, const char *format, va_list args)
 {
     char text[MOTH_ERROR_SIZE];
     vsnprintf(text, sizeof text, format, args);

@@ -13,26 +13,25 @@ struct moth_op;
 struct moth_graph;
 
 struct moth_ctx {
-    char error[MOTH_ERROR_SIZE];     /* text of the last failure, one printable line */
-    moth_status status;              /* its code */
+    char error[MOTH_ERROR_SIZE];      /* text of the last failure, one printable line */
+    moth_status status;               /* its code */
     const struct moth_op *const *ops; /* the op table of the chosen CPU variant */
-    int threads;                     /* threads that one call may use, >= 1 */
-    bool grad_enabled;               /* false inside moth_no_grad */
-    struct moth_graph *trace;        /* not NULL while a function is being traced */
-    uint64_t seed;                   /* key of every random draw */
-    bool seeded;                     /* moth_seed was called: the seed was chosen, not taken from the system */
-    uint64_t eager_step;             /* draws made outside a model since moth_seed */
-    uint64_t model_ordinal;          /* models made since moth_seed */
+    int threads;                      /* threads that one call may use, >= 1 */
+    bool grad_enabled;                /* false inside moth_no_grad */
+    struct moth_graph *trace;         /* not NULL while a function is being traced */
+    uint64_t seed;                    /* key of every random draw */
+    bool seeded;                      /* moth_seed was called: the seed was chosen, not taken from the system */
+    uint64_t eager_step;              /* draws made outside a model since moth_seed */
+    uint64_t model_ordinal;           /* models made since moth_seed */
     volatile sig_atomic_t *interrupt; /* set to 1 by a signal handler; never NULL */
-    sig_atomic_t own_interrupt;      /* what interrupt points at until moth_ctx_set_interrupt */
+    sig_atomic_t own_interrupt;       /* what interrupt points at until moth_ctx_set_interrupt */
     void (*log)(void *user, const char *line);
     void *log_user;
 };
 
 /* Leaves `status` and a formatted message on ctx and returns `status`, so a caller writes
  * `return moth_fail(ctx, MOTH_ERR_SHAPE, "…")`. Bytes that are not printable are escaped. */
-moth_status moth_fail(moth_ctx *ctx, moth_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+moth_status moth_fail(moth_ctx *ctx, moth_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts `prefix: ` in front of the message on ctx (a layer path in front of an op's message). Returns ctx->status. */
 moth_status moth_fail_prefix(moth_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -40,12 +39,12 @@ moth_status moth_fail_prefix(moth_ctx *ctx, const char *format, ...) __attribute
 /* One line to the log callback, if there is one. */
 void moth_log(moth_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define MOTH_TRY(expression)                        \
-    do {                                            \
-        moth_status try_status_ = (expression);     \
-        if (try_status_ != MOTH_OK) {               \
-            return try_status_;                     \
-        }                                           \
+#define MOTH_TRY(expression)                    \
+    do {                                        \
+        moth_status try_status_ = (expression); \
+        if (try_status_ != MOTH_OK) {           \
+            return try_status_;                 \
+        }                                       \
     } while (0)
 
 #endif

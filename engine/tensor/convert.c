@@ -28,13 +28,13 @@ static bool walk_next(walk *w)
     return false;
 }
 
-#define COPY_LINE(to_type, from_type)                                                        \
-    do {                                                                                     \
-        to_type *to_ = (to_type *)(void *)to;                                                \
-        const from_type *from_ = (const from_type *)(const void *)from;                      \
-        for (int64_t i = 0; i < n; i++) {                                                    \
-            to_[i * to_step] = (to_type)from_[i * from_step];                                \
-        }                                                                                    \
+#define COPY_LINE(to_type, from_type)                                   \
+    do {                                                                \
+        to_type *to_ = (to_type *)(void *)to;                           \
+        const from_type *from_ = (const from_type *)(const void *)from; \
+        for (int64_t i = 0; i < n; i++) {                               \
+            to_[i * to_step] = (to_type)from_[i * from_step];           \
+        }                                                               \
     } while (0)
 
 static void copy_line(moth_dtype to_type, char *to, int64_t to_step, moth_dtype from_type, const char *from,
@@ -95,8 +95,8 @@ static void copy_elements(moth_tensor *to, const moth_tensor *from)
     }
     walk w = { .rank = rank, .a = &to->meta, .b = &from->meta };
     do {
-        copy_line(to->meta.dtype, to_data + w.at_a * to_size, to_step, from->meta.dtype,
-                  from_data + w.at_b * from_size, from_step, n);
+        copy_line(to->meta.dtype, to_data + w.at_a * to_size, to_step, from->meta.dtype, from_data + w.at_b * from_size,
+                  from_step, n);
     } while (walk_next(&w));
 }
 
@@ -111,8 +111,8 @@ static moth_status check_range(moth_ctx *ctx, const moth_tensor *t, moth_dtype d
     for (int64_t i = 0; i < n; i++) {
         double value = moth_tensor_element(t, i);
         if (!(trunc(value) >= low && trunc(value) <= high)) {
-            return moth_fail(ctx, MOTH_ERR_ARGUMENT, "to: element %lld is %g, which does not fit %s",
-                             (long long)i + 1, value, dtype == MOTH_UINT8 ? "uint8" : "int32");
+            return moth_fail(ctx, MOTH_ERR_ARGUMENT, "to: element %lld is %g, which does not fit %s", (long long)i + 1,
+                             value, dtype == MOTH_UINT8 ? "uint8" : "int32");
         }
     }
     return MOTH_OK;
@@ -163,18 +163,18 @@ moth_status moth_tensor_copy_into(moth_ctx *ctx, moth_tensor *to, const moth_ten
     return MOTH_OK;
 }
 
-#define FROM_ARRAY(name, element, dtype_, convert)                                                            \
-    moth_status name(moth_ctx *ctx, int rank, const int64_t *shape, const element *data, moth_tensor **out)   \
-    {                                                                                                         \
-        moth_tensor *t;                                                                                       \
-        MOTH_TRY(moth_tensor_new(ctx, dtype_, rank, shape, &t));                                              \
-        int64_t n = moth_meta_elements(&t->meta);                                                             \
-        convert *to = (convert *)(void *)moth_tensor_data(t);                                                 \
-        for (int64_t i = 0; i < n; i++) {                                                                     \
-            to[i] = (convert)data[i];                                                                         \
-        }                                                                                                     \
-        *out = t;                                                                                             \
-        return MOTH_OK;                                                                                       \
+#define FROM_ARRAY(name, element, dtype_, convert)                                                          \
+    moth_status name(moth_ctx *ctx, int rank, const int64_t *shape, const element *data, moth_tensor **out) \
+    {                                                                                                       \
+        moth_tensor *t;                                                                                     \
+        MOTH_TRY(moth_tensor_new(ctx, dtype_, rank, shape, &t));                                            \
+        int64_t n = moth_meta_elements(&t->meta);                                                           \
+        convert *to = (convert *)(void *)moth_tensor_data(t);                                               \
+        for (int64_t i = 0; i < n; i++) {                                                                   \
+            to[i] = (convert)data[i];                                                                       \
+        }                                                                                                   \
+        *out = t;                                                                                           \
+        return MOTH_OK;                                                                                     \
     }
 
 FROM_ARRAY(moth_tensor_from_floats, float, MOTH_FLOAT32, moth_real)

@@ -29,12 +29,12 @@ typedef struct moth_meta {
 struct moth_tensor {
     int64_t references;
     moth_meta meta;
-    moth_storage *storage;   /* NULL: symbolic, only the shape is known */
-    bool requires_grad;      /* a leaf whose gradient is wanted; or computed from one (node not NULL) */
-    moth_tensor *grad;       /* accumulated by backward; NULL until then; leaves only */
-    struct moth_node *node;  /* what computed it, where that is recorded; owned */
-    int node_output;         /* which output of the node */
-    const char *name;        /* variables: path such as "dense_1/kernel" for messages; owned */
+    moth_storage *storage;  /* NULL: symbolic, only the shape is known */
+    bool requires_grad;     /* a leaf whose gradient is wanted; or computed from one (node not NULL) */
+    moth_tensor *grad;      /* accumulated by backward; NULL until then; leaves only */
+    struct moth_node *node; /* what computed it, where that is recorded; owned */
+    int node_output;        /* which output of the node */
+    const char *name;       /* variables: path such as "dense_1/kernel" for messages; owned */
 };
 
 /* New tensor of one reference with uninitialized / zeroed contiguous storage. */
@@ -56,15 +56,15 @@ size_t moth_dtype_size(moth_dtype dtype);
 const char *moth_dtype_name(moth_dtype dtype); /* "float32" */
 
 bool moth_tensor_is_symbolic(const moth_tensor *t);
-char *moth_tensor_data(const moth_tensor *t);               /* address of the first element */
-moth_real *moth_tensor_reals(const moth_tensor *t);         /* the same for a float tensor */
+char *moth_tensor_data(const moth_tensor *t);       /* address of the first element */
+moth_real *moth_tensor_reals(const moth_tensor *t); /* the same for a float tensor */
 
 /* meta helpers */
-int64_t moth_meta_elements(const moth_meta *m);             /* negative: that many times the rows of the run */
+int64_t moth_meta_elements(const moth_meta *m); /* negative: that many times the rows of the run */
 bool moth_meta_contiguous(const moth_meta *m);
-void moth_meta_set_contiguous(moth_meta *m);                /* strides from shape, offset 0 */
+void moth_meta_set_contiguous(moth_meta *m); /* strides from shape, offset 0 */
 bool moth_meta_same_shape(const moth_meta *a, const moth_meta *b);
-bool moth_meta_same_layout(const moth_meta *a, const moth_meta *b); /* shape and strides; offsets may differ */
+bool moth_meta_same_layout(const moth_meta *a, const moth_meta *b);        /* shape and strides; offsets may differ */
 const char *moth_meta_text(const moth_meta *m, char *buffer, size_t size); /* "(batch, 784)" */
 
 /* Concrete copy of t in contiguous memory of the same type (no autograd), and element-wise copy with conversion
