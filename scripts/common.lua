@@ -37,21 +37,25 @@ end
 
 --- MNIST in rows of 784, targets one-hot. Pixels stay bytes; the model scales them by 1/255.
 ---@param options { quick: boolean }
+---@param silent? boolean
 ---@return table train
 ---@return table test
-function common.mnist(options)
+function common.mnist(options, silent)
     local train, test = moth.datasets.mnist()
     train, test = prepare(train, options.quick), prepare(test, options.quick)
-    print(("%d train samples"):format(#train.x))
-    print(("%d test samples"):format(#test.x))
+    if not silent then
+        print(("%d train samples"):format(#train.x))
+        print(("%d test samples"):format(#test.x))
+    end
     return train, test
 end
 
 --- Trains as every experiment of the document does; returns the history.
-function common.fit(model, data, options)
+---@param batch_size? integer  other than the document's 128
+function common.fit(model, data, options, batch_size)
     return model:fit(data.x, data.y, {
-        batch_size = common.batch_size, epochs = options.epochs, validation_split = common.validation_split,
-        verbose = options.verbose,
+        batch_size = batch_size or common.batch_size, epochs = options.epochs,
+        validation_split = common.validation_split, verbose = options.verbose,
     })
 end
 
@@ -90,6 +94,38 @@ end
 function common.compile(model, optimizer)
     model:compile { optimizer = optimizer, loss = "categorical_crossentropy", metrics = { "accuracy" } }
     return model
+end
+
+local loaded
+
+--- Runs one experiment over a list of values of one parameter, prints its table and plots the test accuracy into runs/.
+-- Trials of other epochs, seeds or data are other trials, so these are part of the name under which they are kept.
+---@param args table  name, parameter, values, build, options, plot, seeds;
+-- build(p) makes the compiled model; p.batch_size, where it is swept, is used by fit
+---@return table sweep
+function common.sweep(args)
+    local options = args.options
+    local sweep = moth.sweep {
+        name = ("%s-%d-%d%s"):format(args.name, options.epochs, common.seed, options.quick and "-quick" or ""),
+        grid = { [args.parameter] = args.values }, seed = common.seed, seeds = args.seeds,
+        trial = function(p)
+            loaded = loaded or { common.mnist(options, true) }
+            local train, test = table.unpack(loaded)
+            local model, started = args.build(p), os.clock()
+            local silent = { epochs = options.epochs, verbose = 0 }
+            local history = common.fit(model, train, silent, p.batch_size).history
+            local score = model:evaluate(test.x, test.y, { batch_size = common.batch_size, verbose = 0 })
+            return {
+                accuracy = history.accuracy[#history.accuracy], val_accuracy = history.val_accuracy[#history.accuracy],
+                test_accuracy = score.accuracy, params = model:count_params(), cpu_seconds = os.clock() - started,
+            }
+        end,
+    }
+    sweep:table()
+    print(sweep:best "test_accuracy")
+    local file = ("runs/%s.svg"):format(sweep.name)
+    print("plot: " .. (sweep:plot(args.parameter, "test_accuracy", file, args.plot) or file))
+    return sweep
 end
 
 --- A table of rows on standard output, columns aligned.
