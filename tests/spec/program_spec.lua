@@ -182,6 +182,78 @@ describe("moth info", function()
     end)
 end)
 
+describe("moth predict", function()
+    local moth = require "moth"
+    local json = require "moth.json"
+    local path, home = os.tmpname(), os.tmpname()
+
+    setup(function()
+        moth.seed(3)
+        local model = moth.Sequential {
+            moth.layers.Flatten { input_shape = { 28, 28 } }, moth.layers.Dense { 10, activation = "softmax" },
+        }
+        model:save(path)
+    end)
+
+    teardown(function()
+        os.remove(path)
+        os.remove(home)
+    end)
+
+    it("says a digit and how sure the model is, one line a picture", function()
+        local words = "$moth predict --model %s data/digits/7.png data/digits/photo_2.jpg"
+        local out, err, status = shell(words:format(path))
+        assert.same({ "", 0 }, { err, status })
+        assert.matches("^data/digits/7%.png: %d  0%.%d%d%d\ndata/digits/photo_2%.jpg: %d  0%.%d%d%d\n$", out)
+    end)
+
+    it("says the same as predict_digit", function()
+        local out = shell(("$moth predict --json --model %s data/digits/photo_5.jpg"):format(path))
+        local answer = json.decode(out)
+        local model = moth.load_model(path, { compile = false })
+        local digit, probability, all = model:predict_digit "data/digits/photo_5.jpg"
+        assert.equal(1, #answer.digits)
+        assert.equal(digit, answer.digits[1].digit)
+        assert.equal(probability, answer.digits[1].probability)
+        assert.same(all, { table.unpack(answer.digits[1].probabilities) })
+        assert.is_true(answer.digits[1].box.width > 10)
+    end)
+
+    it("writes its steps as a picture", function()
+        local file = os.tmpname()
+        finally(function()
+            os.remove(file)
+        end)
+        local _, err, status = shell(("$moth predict --model %s --explain %s data/digits/4.png"):format(path, file))
+        assert.same({ "", 0 }, { err, status })
+        local shape = moth.image.load(file).shape
+        assert.is_true(shape[2] > 4 * 280 and shape[3] == 3)
+    end)
+
+    it("goes on after a bad picture and ends with 1", function()
+        local words = ("$moth predict --model %s %%s /nowhere.png tests/run data/digits/1.png"):format(path)
+        local out, err, status = shell(words:format "")
+        assert.equal(1, status)
+        assert.matches("^data/digits/1.png: %d  0%.%d%d%d\n$", out)
+        assert.matches("^moth predict: /nowhere.png: [^\n]+\nmoth predict: tests/run: [^\n]+\n$", err)
+    end)
+
+    it("says what is missing or misused", function()
+        local _, err, status = shell(("XDG_DATA_HOME=%s $moth predict data/digits/1.png"):format(home))
+        assert.equal(1, status)
+        assert.matches("^moth predict: [^\n]*" .. home .. "/moth/digits.safetensors[^\n]*\n$", err)
+        assert.matches("%./setup model", err)
+        _, err, status = shell "$moth predict --model data/digits/1.png data/digits/1.png"
+        assert.equal(1, status)
+        assert.matches("^moth predict: data/digits/1.png: [^\n]+\n$", err)
+        for _, words in ipairs { "", "--frob x", "--model" } do
+            _, err, status = shell("$moth predict " .. words)
+            assert.equal(2, status)
+            assert.matches("^moth predict: [^\n]+; see moth predict %-%-help\n$", err)
+        end
+    end)
+end)
+
 describe("moth options", function()
     it("-e runs code, in order, with moth there", function()
         assert.same({ "1\ntable\n", "", 0 }, { shell "$moth -e 'x = 1' -e 'print(x)' -e'print(type(moth))'" })
