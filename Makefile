@@ -275,13 +275,22 @@ parity: all                       ## agreement with reference values
 
 # ---- the rest ------------------------------------------------------------------------------------------------------
 
-.PHONY: docs install clean format help
-docs: all                         ## the reference in BUILD/docs
-	ldoc -q -p moth -t "moth $(VERSION)" -f markdown -d $(BUILD)/docs bindings/moth
+.PHONY: docs types rock install clean format help
+docs: $(BUILD)/moth               ## the reference in BUILD/docs
+	@mkdir -p $(BUILD)/reference
+	$(BUILD)/moth share/reference.lua > $(BUILD)/reference/moth.lua
+	ldoc -q -p moth -t "moth $(VERSION)" -f markdown -d $(BUILD)/docs $(BUILD)/reference/moth.lua
+types: $(BUILD)/types/moth.lua    ## definitions for lua-language-server in BUILD/types
+$(BUILD)/types/moth.lua: $(BUILD)/moth share/definitions.lua
+	@mkdir -p $(@D)
+	$(BUILD)/moth share/definitions.lua > $@
+# What `luarocks make` installs.
+rock: $(BUILD)/moth.so $(BUILD)/moth
 
 D := $(DESTDIR)$(PREFIX)
-install: all                      ## to PREFIX (/usr/local), below DESTDIR
-	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/lib/lua/5.4 $(D)/include
+install: all types                ## to PREFIX (/usr/local), below DESTDIR
+	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/lib/lua/5.4 $(D)/include $(D)/share/man/man1 $(D)/share/moth/types \
+	  $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions $(D)/share/fish/vendor_completions.d
 	install -s -m 755 $(BUILD)/moth $(D)/bin/moth
 	install -m 644 $(BUILD)/libmoth.a $(D)/lib/libmoth.a
 	install -s -m 755 $(BUILD)/libmoth.so $(D)/lib/libmoth.so.$(VERSION)
@@ -289,6 +298,11 @@ install: all                      ## to PREFIX (/usr/local), below DESTDIR
 	ln -sf libmoth.so.$(SOVERSION) $(D)/lib/libmoth.so
 	install -s -m 755 $(BUILD)/moth.so $(D)/lib/lua/5.4/moth.so
 	install -m 644 engine/moth.h $(VERSION_H) $(D)/include
+	install -m 644 docs/moth.1 $(D)/share/man/man1/moth.1
+	install -m 644 $(BUILD)/types/moth.lua $(D)/share/moth/types/moth.lua
+	install -m 644 share/completions/moth.bash $(D)/share/bash-completion/completions/moth
+	install -m 644 share/completions/_moth $(D)/share/zsh/site-functions/_moth
+	install -m 644 share/completions/moth.fish $(D)/share/fish/vendor_completions.d/moth.fish
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: moth' \
 	  'Description: tensors, autograd, layers and training in C' 'Version: $(VERSION)' 'Cflags: -I$${includedir}' \
 	  'Libs: -L$${libdir} -lmoth' 'Libs.private: $(ENGINE_LIBS)' > $(D)/lib/pkgconfig/moth.pc

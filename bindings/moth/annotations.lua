@@ -76,7 +76,7 @@ end
 --- "a.b.c" or "a:b" that the line after a block declares.
 local function declared(line)
     return line:match "^function%s+([%w_.:]+)" or line:match "^%s*([%w_]+[%w_.]*)%s*="
-        or line:match "^local%s+([%w_]+)%s*="
+        or line:match "^local%s+([%w_]+)%s*=" or line:match "^local%s+function%s+([%w_]+)"
 end
 
 local function annotation(module, path, block)

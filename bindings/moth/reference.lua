@@ -21,6 +21,7 @@ local reference = {}
 ---@field doc string?
 ---@field choices string[]?
 ---@field required boolean?
+---@field position integer? from 1, where it can come without its name
 
 ---@class moth.HelpEntry
 ---@field name string
@@ -92,7 +93,7 @@ end
 
 -- ---- specs of constructors in Lua ----
 
-local function option_from_spec(option)
+local function option_from_spec(option, position)
     local kind = option[2] or "any"
     local choices = type(kind) == "table" and kind or nil
     return {
@@ -101,6 +102,7 @@ local function option_from_spec(option)
         default = option.default ~= nil and options.show(option.default) or nil,
         choices = choices,
         required = option.required,
+        position = position,
         doc = option.doc,
     }
 end
@@ -108,7 +110,7 @@ end
 local function add_spec(declared, spec, name, is_constructor)
     local list = {}
     for i, option in ipairs(spec) do
-        list[i] = option_from_spec(option)
+        list[i] = option_from_spec(option, i <= (spec.positionals or #spec) and i or nil)
     end
     by_value[declared] = merge(name, { options = list, is_constructor = is_constructor })
 end
@@ -180,6 +182,7 @@ local function options_from_engine(list, choices_of, into)
             choices = choices,
             is_table = not option.choices,
             required = option.required,
+            position = option.position,
             doc = option.doc,
         }
     end
@@ -235,7 +238,11 @@ local function public_name(annotation, names, modules, class_of)
             or class_of[annotation.module .. ":" .. annotation.owner]
         return class and class .. ":" .. annotation.name
     end
-    if annotation.owner == "moth" then
+    local whole = package.loaded[annotation.module]
+    if type(whole) == "function" then
+        -- A module that is one function, which is called as its file is.
+        return annotation.module == "moth." .. annotation.name and names[whole] or nil
+    elseif annotation.owner == "moth" then
         return names[members.get(require "moth", annotation.name)]
     elseif modules[annotation.module] == nil then
         modules[annotation.module] = public_module(annotation.module, names) or false

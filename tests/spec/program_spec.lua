@@ -57,6 +57,70 @@ describe("the module", function()
     end)
 end)
 
+describe("what comes with the program", function()
+    local function content(path)
+        local file = assert(io.open(path))
+        local text = file:read "a"
+        file:close()
+        return text
+    end
+
+    it("has definitions for editors of all that is public", function()
+        local moth = require "moth"
+        local out, err, status = shell "$moth share/definitions.lua"
+        assert.same({ "", 0 }, { err, status })
+        local defined = assert(load(out))()
+        for name, value in pairs(moth) do
+            if type(value) == "function" then
+                assert.is_function(defined[name], name)
+            end
+            for inner, part in pairs(type(value) == "table" and value or {}) do
+                -- Other names of the same thing need no definition of their own.
+                if type(part) == "function" and require("moth.reference").find(part).name == name .. "." .. inner then
+                    assert.is_function(defined[name][inner], name .. "." .. inner)
+                end
+            end
+        end
+        for line in out:gmatch "[^\n]+" do
+            assert.is_nil(line:find "^%-%-%-@field [^ ]+ *$", line)
+            assert.is_nil(line:find "^%-%-%-@param [^ ]+ *$", line)
+        end
+    end)
+
+    it("has a page for LDoc with everything on it", function()
+        local out, err, status = shell "$moth share/reference.lua"
+        assert.same({ "", 0 }, { err, status })
+        for _, name in ipairs { "layers.Dense", "Tensor:matmul", "Model:fit", "callbacks.EarlyStopping", "zeros" } do
+            assert.truthy(out:find("-- @function " .. name .. "\n", 1, true), name)
+        end
+    end)
+
+    it("names every option in the manual and in the completions", function()
+        local manual, texts = content "docs/moth.1", {}
+        for _, file in ipairs { "moth.bash", "_moth", "moth.fish" } do
+            texts[file] = content("share/completions/" .. file)
+        end
+        for _, command in ipairs { "", "predict", "info" } do
+            local help = shell(("$moth %s --help"):format(command))
+            for option in help:gmatch "\n  [^\n]-(%-%-[%a-]+)" do
+                assert.truthy(manual:find((option:gsub("^%-%-", "Fl -")), 1, true), "moth.1: " .. option)
+                assert.truthy(texts["moth.bash"]:find(option, 1, true), "moth.bash: " .. option)
+                assert.truthy(texts._moth:find(option, 1, true), "_moth: " .. option)
+                assert.truthy(texts["moth.fish"]:find("-l " .. option:sub(3), 1, true), "moth.fish: " .. option)
+            end
+        end
+        for name in content("bindings/moth/cli.lua"):match("commands = {(.-)}"):gmatch "%a+" do
+            assert.truthy(manual:find(".Cm " .. name, 1, true), name)
+            for file, text in pairs(texts) do
+                assert.truthy(text:find(name, 1, true), file .. ": " .. name)
+            end
+        end
+        for name in (shell "$moth --help"):gmatch "  (MOTH_[%u_]+)" do
+            assert.truthy(manual:find(".It Ev " .. name, 1, true), name)
+        end
+    end)
+end)
+
 describe("moth script", function()
     it("gives the script its arguments as lua does", function()
         local path = script "#!/usr/bin/env moth\nprint(..., select('#', ...), #arg, arg[0], arg[-1] ~= nil)"
@@ -220,8 +284,10 @@ describe("moth predict", function()
     end)
 
     it("writes its steps as a picture", function()
-        local file = os.tmpname()
+        local name = os.tmpname()
+        local file = name .. ".png"
         finally(function()
+            os.remove(name)
             os.remove(file)
         end)
         local _, err, status = shell(("$moth predict --model %s --explain %s data/digits/4.png"):format(path, file))
