@@ -79,6 +79,9 @@ int moth_interruptible_pcall(lua_State *L, moth_run_kind kind, int n_args, int n
     sigaction(SIGINT, &ours, &before);
     int status = lua_pcall(L, n_args, n_results, handler);
     sigaction(SIGINT, &before, NULL);
+    if (interrupted) {
+        clearerr(stdout); /* an output that the signal cut short is no output that is lost */
+    }
     forget_unanswered();
     running = NULL;
     return status;

@@ -368,7 +368,9 @@ static moth_line_status edit_chunk(void)
 /* Handles the signals during a call of `read`. */
 static moth_line_status with_signals(moth_line_status (*read_chunk)(void))
 {
-    struct sigaction ours = { .sa_handler = note_signal }, before[HANDLED_SIGNALS];
+    /* Plain reading has to be interrupted; waiting for keys always is, and drawing must not be. */
+    struct sigaction ours = { .sa_handler = note_signal, .sa_flags = editing ? SA_RESTART : 0 };
+    struct sigaction before[HANDLED_SIGNALS];
     reader = pthread_self();
     interrupted = 0;
     while (next_signal() != 0) {

@@ -55,7 +55,11 @@ static void leave(void)
 {
     expect_prompt();
     pty_send(&p, CTRL_D);
-    CHECK(pty_end(&p, PATIENCE) == 0);
+    int status = pty_end(&p, PATIENCE);
+    CHECK_THAT(status == 0, "exit status %d after Ctrl-D", status);
+    if (status != 0) {
+        pty_print(&p);
+    }
 }
 
 /* Ctrl-C at the prompt gives a new one. */
