@@ -3,7 +3,7 @@ local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
 local options = common.options(20)
 
-common.sweep {
+return common.sweep {
     name = "batch_size", parameter = "batch_size", values = { 32, 64, 128, 256, 512, 1024 }, options = options,
     plot = { title = "samples of a batch", xlog = true },
     build = function()

@@ -3,7 +3,7 @@ local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
 local options = common.options(20)
 
-common.sweep {
+return common.sweep {
     name = "hidden_size", parameter = "units", values = { 16, 32, 64, 128, 256, 512 }, options = options,
     plot = { title = "units of each hidden layer" },
     build = function(p)

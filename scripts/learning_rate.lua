@@ -3,7 +3,7 @@ local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
 local options = common.options(20)
 
-common.sweep {
+return common.sweep {
     name = "learning_rate", parameter = "rate", values = { 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 5 }, options = options,
     plot = { title = "learning rate of SGD", xlog = true },
     build = function(p)

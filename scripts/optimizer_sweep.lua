@@ -3,7 +3,7 @@ local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
 local options = common.options(20)
 
-common.sweep {
+return common.sweep {
     name = "optimizer", parameter = "optimizer", options = options,
     values = { "SGD", "RMSprop", "Adam", "Adagrad", "Adamax", "Nadam" },
     plot = { title = "optimizers by their defaults" },
