@@ -349,7 +349,7 @@ static moth_line_status edit_chunk(void)
 {
     done = false;
     finished = false;
-    moth_line_draw_fresh();
+    moth_line_draw_begin();
     rl.callback_handler_install(prompts[0], take_line);
     while (!done) {
         if (wait_for_key()) {

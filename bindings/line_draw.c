@@ -271,3 +271,13 @@ void moth_line_draw_fresh(void)
     drawn_cursor_row = 0;
     first_row = 0;
 }
+
+/* Where the cursor is cannot be asked cheaply. So the mark and as many blanks as fill the rest of a line are written:
+ * at the start of a line that goes back to its start, where the mark will be drawn over; else it ends in the next one.
+ */
+void moth_line_draw_begin(void)
+{
+    const char *mark = MB_CUR_MAX > 1 ? "\342\217\216" : "~";
+    printf("%s%*s\r", mark, find_screen_size().columns - 1, "");
+    moth_line_draw_fresh();
+}

@@ -19,4 +19,7 @@ void moth_line_draw(const moth_line_view *view, bool last);
 /* Says that the cursor stands at the start of an empty line: nothing is drawn over. */
 void moth_line_draw_fresh(void);
 
+/* Goes to the start of an empty line; an output that ended without a line break gets a mark, as zsh does it. */
+void moth_line_draw_begin(void);
+
 #endif

@@ -65,6 +65,41 @@ local function open_bracket(tokens, last)
     end
 end
 
+--- Index of the bracket that the one at token `at` closes.
+local function opening_of(tokens, at)
+    local depth = 0
+    for i = at, 1, -1 do
+        local _, step = lexer.steps(tokens[i])
+        depth = depth + step
+        if depth == 0 then
+            return i
+        end
+    end
+end
+
+--- Members of what the call that ends at token `at` returns, as the reference has it; nil where it says nothing.
+local function returned_names(tokens, at, session)
+    local token = tokens[at]
+    if not token or not token.text:find "^[)}]$" then
+        return nil
+    end
+    local callee = (opening_of(tokens, at) or 1) - 1
+    local name = tokens[callee]
+    if not name or name.kind ~= "name" then
+        return nil
+    end
+    local entry = reference.find(resolve(tokens, callee, session))
+    local mark = tokens[callee - 1]
+    if not entry and mark and mark.text == ":" then
+        -- A chain of calls: tensors mostly give tensors.
+        local names = returned_names(tokens, callee - 2, session)
+        entry = names and reference.find(names.class .. ":" .. name.text)
+    end
+    local class = entry and ((entry.returns or ""):match "^moth%.(%u%a*)" or entry.name:match "^(layers)%." and "Layer"
+        or entry.name:match "^(optimizers)%." and "Optimizer")
+    return class and reference.members(class)
+end
+
 --- What help knows of the function whose argument table is open at token `last`, and the index of the table's brace.
 local function open_call(tokens, last, session)
     local brace = open_bracket(tokens, last)
@@ -114,6 +149,18 @@ local function member_items(value, only_functions)
         local field = members.get(value, name)
         if not only_functions or type(field) == "function" then
             items[#items + 1] = { name = name, suffix = suffix_of(field) }
+        end
+    end
+    return items
+end
+
+--- The same for an object that is not there yet.
+local function class_items(names, only_methods)
+    local items = {}
+    for _, name in ipairs(names) do
+        local entry = reference.find(names.class .. ":" .. name)
+        if entry or not only_methods then
+            items[#items + 1] = { name = name, suffix = entry and "(" or nil }
         end
     end
     return items
@@ -242,7 +289,9 @@ function complete.candidates(text, cursor, session)
     local before = tokens[at]
     local found = { from = cursor - #word + 1, word = word }
     if before and (before.text == "." or before.text == ":") then
-        found.items = member_items(resolve(tokens, at - 1, session), before.text == ":")
+        local value = resolve(tokens, at - 1, session)
+        local names = value == nil and returned_names(tokens, at - 1, session)
+        found.items = names and class_items(names, before.text == ":") or member_items(value, before.text == ":")
         return found
     end
     local entry, brace = open_call(tokens, at, session)

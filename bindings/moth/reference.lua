@@ -374,6 +374,21 @@ function reference.fields(class)
     end)] or {}
 end
 
+--- Names of the fields and methods of a class, and the class itself.
+---@param class string "Tensor"
+---@return string[] names with the field `class`
+function reference.members(class)
+    local names = { class = class }
+    for _, field in ipairs(reference.fields("moth." .. class)) do
+        names[#names + 1] = field.name
+    end
+    for name in pairs(core[class:lower() .. "_methods"] or {}) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    return names
+end
+
 --- "tensor" for a tensor; the type of what is no object of moth.
 ---@param value any
 ---@return string

@@ -81,7 +81,8 @@ local function run_chunk(session, text, name)
     if values[1] ~= nil then
         rawset(_G, "_", values[1])
     end
-    if not compiled.is_silent then
+    -- io.write returns the file for chains of calls, not for being looked at.
+    if not compiled.is_silent and values[1] ~= io.stdout then
         -- Showing runs code too (__tostring), so it can fail and be stopped.
         local ok, problem = line.call(show_results, values, text, session)
         if not ok then

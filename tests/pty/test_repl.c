@@ -86,6 +86,8 @@ static void test_typing(void)
     type("local kept = { 1, 2, name = 'x' }");
     type("kept");
     SEE("{ 1, 2, name = \"x\" }");
+    type("io.write('no line break')");
+    SEE("no line break\342\217\216");
     type("'h\303\251llo \346\274\242'");
     SEE("\"h\303\251llo");
 }
