@@ -49,9 +49,10 @@ ifneq ($(filter x86_64%,$(MACHINE)),)
 VARIANTS += avx2 avx512
 X86_DEFINE := -DMOTH_HAVE_X86_VARIANTS=1
 endif
-FLAGS_portable := -ffp-contract=off
-FLAGS_avx2     := -ffp-contract=fast -mavx2 -mfma
-FLAGS_avx512   := -ffp-contract=fast -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
+# Beside the variants above, the portable kernels are what very old processors run: size counts more.
+FLAGS_portable := -ffp-contract=off $(if $(X86_DEFINE),$(if $(filter -O3,$(OPT)),-O2))
+FLAGS_avx2     := -DMOTH_WITHOUT_CASES -ffp-contract=fast -mavx2 -mfma
+FLAGS_avx512   := -DMOTH_WITHOUT_CASES -ffp-contract=fast -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512
 
 # Foreign headers are system headers: our warnings are not meant for them.
 pkg_cflags  = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null))
@@ -159,7 +160,7 @@ $(BUILD)/libmoth.so: $(ENGINE_O) $(FILES_STAMP)
 $(BUILD)/embed: bindings/embed.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(HOSTCC) -std=c11 -D_POSIX_C_SOURCE=200809L -O1 $(WARNINGS) -o $@ $<
+	$(Q)$(HOSTCC) -std=c11 -D_POSIX_C_SOURCE=200809L -O1 $(WARNINGS) -o $@ $< -lz
 
 $(BUILD)/embedded.c: $(BUILD)/embed $(LUA_SRC) $(FILES_STAMP)
 	$(Q)$(BUILD)/embed $(LUA_SRC) > $@

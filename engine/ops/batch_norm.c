@@ -207,5 +207,5 @@ const moth_op MOTH_OP(batch_norm) = {
     .gradient = batch_norm_gradient,
     .saves_in = 1u << X | 1u << GAMMA,
     .saves_out = 1u << MEAN | 1u << VAR,
-    .cases = batch_norm_cases,
+    .cases = MOTH_CASES(batch_norm_cases),
 };

@@ -135,5 +135,5 @@ const moth_op MOTH_OP(batch_norm_inference) = {
     .worker_scratch = moth_norm_three_rows,
     .gradient = batch_norm_inference_gradient,
     .saves_in = 1u << X | 1u << MEAN | 1u << VAR | 1u << GAMMA,
-    .cases = batch_norm_inference_cases,
+    .cases = MOTH_CASES(batch_norm_inference_cases),
 };

@@ -63,5 +63,5 @@ const moth_op MOTH_OP(batch_norm_sums) = {
     .piece = batch_norm_sums_piece,
     .shared_scratch = moth_norm_shared,
     .nodiff = "it is itself a part of gradients",
-    .cases = batch_norm_sums_cases,
+    .cases = MOTH_CASES(batch_norm_sums_cases),
 };

@@ -102,18 +102,19 @@ const moth_op MOTH_OP(add) = {
     BINARY_FIELDS(add, "a + b"),
     .infer = arithmetic_infer,
     .gradient = add_gradient,
-    .cases = any_cases,
+    .cases = MOTH_CASES(any_cases),
 };
 
 const moth_op MOTH_OP(sub) = {
     BINARY_FIELDS(sub, "a - b"),
     .infer = arithmetic_infer,
     .gradient = sub_gradient,
-    .cases = any_cases,
+    .cases = MOTH_CASES(any_cases),
 };
 
 const moth_op MOTH_OP(mul) = {
-    BINARY_FIELDS(mul, "a * b"), .infer = arithmetic_infer, .gradient = mul_gradient, .saves_in = 3, .cases = any_cases,
+    BINARY_FIELDS(mul, "a * b"),    .infer = arithmetic_infer, .gradient = mul_gradient, .saves_in = 3,
+    .cases = MOTH_CASES(any_cases),
 };
 
 /* ---- gradients that depend on dy, a and b: private ops of three inputs ---- */
@@ -182,7 +183,7 @@ const moth_op MOTH_OP(maximum) = {
     .infer = arithmetic_infer,
     .gradient = maximum_gradient,
     .saves_in = 3,
-    .cases = apart_cases,
+    .cases = MOTH_CASES(apart_cases),
 };
 
 const moth_op MOTH_OP(minimum) = {
@@ -190,7 +191,7 @@ const moth_op MOTH_OP(minimum) = {
     .infer = arithmetic_infer,
     .gradient = minimum_gradient,
     .saves_in = 3,
-    .cases = apart_cases,
+    .cases = MOTH_CASES(apart_cases),
 };
 
 /* ---- div ---- */
@@ -222,7 +223,7 @@ const moth_op MOTH_OP(div) = {
     .infer = moth_infer_real_broadcast,
     .gradient = div_gradient,
     .saves_in = 3,
-    .cases = div_cases,
+    .cases = MOTH_CASES(div_cases),
 };
 
 /* ---- pow ---- */
@@ -270,5 +271,5 @@ const moth_op MOTH_OP(pow) = {
     .infer = moth_infer_real_broadcast,
     .gradient = pow_gradient,
     .saves_in = 3,
-    .cases = pow_cases,
+    .cases = MOTH_CASES(pow_cases),
 };

@@ -69,7 +69,7 @@ const moth_op MOTH_OP(contiguous) = {
     .rows = contiguous_rows,
     .strided_in = 1,
     .gradient = pass_gradient,
-    .cases = copy_cases,
+    .cases = MOTH_CASES(copy_cases),
 };
 
 /* ---- to ---- */
@@ -184,5 +184,5 @@ const moth_op MOTH_OP(to) = {
     .rows = to_rows,
     .strided_in = 1,
     .gradient = pass_gradient,
-    .cases = to_cases,
+    .cases = MOTH_CASES(to_cases),
 };

@@ -129,5 +129,5 @@ const moth_op MOTH_OP(cat) = {
     .infer = cat_infer,
     .rows = cat_rows,
     .gradient = cat_gradient,
-    .cases = cat_cases,
+    .cases = MOTH_CASES(cat_cases),
 };

@@ -47,5 +47,5 @@ const moth_op MOTH_OP(column_sum) = {
     .rows = column_sum_rows,
     .whole = whole_all,
     .nodiff = "it is itself a gradient; sum is the differentiable reduction",
-    .cases = column_sum_cases,
+    .cases = MOTH_CASES(column_sum_cases),
 };

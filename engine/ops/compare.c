@@ -40,7 +40,7 @@ static const moth_case compare_cases[] = {
         .rows = name_##_rows,                                                                    \
         .strided_in = 3,                                                                         \
         .nodiff = "the result is a uint8 0 or 1",                                                \
-        .cases = compare_cases,                                                                  \
+        .cases = MOTH_CASES(compare_cases),                                                      \
     };
 
 COMPARE(eq, "1 where a equals b, else 0", a == b)
@@ -151,5 +151,5 @@ const moth_op MOTH_OP(where) = {
     .strided_in = 7,
     .gradient = where_gradient,
     .saves_in = 1,
-    .cases = where_cases,
+    .cases = MOTH_CASES(where_cases),
 };

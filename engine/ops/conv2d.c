@@ -168,5 +168,5 @@ const moth_op MOTH_OP(conv2d) = {
     .worker_scratch = conv2d_scratch,
     .gradient = conv2d_gradient,
     .saves_in = 3,
-    .cases = conv2d_cases,
+    .cases = MOTH_CASES(conv2d_cases),
 };

@@ -206,5 +206,5 @@ const moth_op MOTH_OP(conv2d_transpose) = {
     .worker_scratch = conv2d_transpose_scratch,
     .gradient = conv2d_transpose_gradient,
     .saves_in = 3,
-    .cases = conv2d_transpose_cases,
+    .cases = MOTH_CASES(conv2d_transpose_cases),
 };

@@ -229,5 +229,5 @@ const moth_op MOTH_OP(conv2d_weight) = {
     .worker_scratch = conv2d_weight_scratch,
     .shared_scratch = conv2d_weight_shared,
     .nodiff = "it is itself a gradient; conv2d is the differentiable product",
-    .cases = conv2d_weight_cases,
+    .cases = MOTH_CASES(conv2d_weight_cases),
 };

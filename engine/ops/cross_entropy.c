@@ -223,7 +223,7 @@ const moth_op MOTH_OP(softmax_cross_entropy) = {
     .gradient = softmax_cross_entropy_gradient,
     .saves_in = 2,
     .saves_out = 2,
-    .cases = softmax_cross_entropy_cases,
+    .cases = MOTH_CASES(softmax_cross_entropy_cases),
 };
 
 /* ---- sigmoid_cross_entropy ---- */
@@ -333,5 +333,5 @@ const moth_op MOTH_OP(sigmoid_cross_entropy) = {
     .strided_in = 3,
     .gradient = sigmoid_cross_entropy_gradient,
     .saves_in = 3,
-    .cases = sigmoid_cross_entropy_cases,
+    .cases = MOTH_CASES(sigmoid_cross_entropy_cases),
 };

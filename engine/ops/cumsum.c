@@ -105,5 +105,5 @@ const moth_op MOTH_OP(cumsum) = {
     .whole = cumsum_whole,
     .rows = cumsum_rows,
     .gradient = cumsum_gradient,
-    .cases = cumsum_cases,
+    .cases = MOTH_CASES(cumsum_cases),
 };

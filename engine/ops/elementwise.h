@@ -203,20 +203,16 @@ __attribute__((unused)) static moth_status moth_infer_real_broadcast(moth_infer 
 /* A differentiable op of one input. `from` is x or y: which of them the gradient expression calls v. */
 #define MOTH_UNARY(name_, doc_, expression, from, grad_expression, cases_) \
     MOTH_UNARY_ATTRS(name_, doc_, expression, from, grad_expression, cases_, NULL)
-#define MOTH_UNARY_ATTRS(name_, doc_, expression, from, grad_expression, cases_, attrs_) \
-    MOTH_UNARY_ROWS(name_, expression)                                                   \
-    MOTH_UNARY_GRAD(name_, grad_expression)                                              \
-    static void name_##_gradient(moth_grad *g)                                           \
-    {                                                                                    \
-        g->dx[0] = MOTH_EMIT(g->scope, &name_##_grad, g->attrs, g->dy[0], g->from[0]);   \
-    }                                                                                    \
-    const moth_op MOTH_OP(name_) = {                                                     \
-        MOTH_UNARY_FIELDS(name_, doc_),                                                  \
-        .gradient = name_##_gradient,                                                    \
-        .saves_in = MOTH_SAVES_IF_x_##from,                                              \
-        .saves_out = MOTH_SAVES_IF_y_##from,                                             \
-        .cases = cases_,                                                                 \
-        .attrs = attrs_,                                                                 \
+#define MOTH_UNARY_ATTRS(name_, doc_, expression, from, grad_expression, cases_, attrs_)                       \
+    MOTH_UNARY_ROWS(name_, expression)                                                                         \
+    MOTH_UNARY_GRAD(name_, grad_expression)                                                                    \
+    static void name_##_gradient(moth_grad *g)                                                                 \
+    {                                                                                                          \
+        g->dx[0] = MOTH_EMIT(g->scope, &name_##_grad, g->attrs, g->dy[0], g->from[0]);                         \
+    }                                                                                                          \
+    const moth_op MOTH_OP(name_) = {                                                                           \
+        MOTH_UNARY_FIELDS(name_, doc_),      .gradient = name_##_gradient, .saves_in = MOTH_SAVES_IF_x_##from, \
+        .saves_out = MOTH_SAVES_IF_y_##from, .cases = MOTH_CASES(cases_),  .attrs = attrs_,                    \
     };
 #define MOTH_SAVES_IF_x_x 1
 #define MOTH_SAVES_IF_x_y 0
@@ -229,7 +225,7 @@ __attribute__((unused)) static moth_status moth_infer_real_broadcast(moth_infer 
     const moth_op MOTH_OP(name_) = {                                            \
         MOTH_UNARY_FIELDS(name_, doc_),                                         \
         .nodiff = "piecewise constant: the derivative is 0 wherever it exists", \
-        .cases = cases_,                                                        \
+        .cases = MOTH_CASES(cases_),                                            \
     };
 
 /* ---- cases ---- */

@@ -215,7 +215,7 @@ static void extreme_gradient(moth_grad *g)
 
 #define EXTREME_FIELDS(name_, doc_)                                                                             \
     .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .flags = MOTH_OP_METHOD, .attrs = moth_reduce_attrs, \
-    .whole = moth_reduce_whole, .rows = name_##_rows, .strided_in = 1, .cases = extreme_cases
+    .whole = moth_reduce_whole, .rows = name_##_rows, .strided_in = 1, .cases = MOTH_CASES(extreme_cases)
 
 #define EXTREME(name_, arg_name, sign, word)                                                        \
     static bool name_##_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)    \

@@ -119,5 +119,5 @@ const moth_op MOTH_OP(gather) = {
     .rows = gather_rows,
     .whole = gather_whole,
     .nodiff = "it reads a data set; index is the differentiable one",
-    .cases = gather_cases,
+    .cases = MOTH_CASES(gather_cases),
 };

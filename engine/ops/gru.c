@@ -228,5 +228,5 @@ const moth_op MOTH_OP(gru) = {
     .gradient = gru_gradient,
     .saves_in = 1u << RECURRENT | 1u << H0 | 1u << MASK,
     .saves_out = 1u << Y | 1u << GATES,
-    .cases = gru_cases,
+    .cases = MOTH_CASES(gru_cases),
 };

@@ -293,5 +293,5 @@ const moth_op MOTH_OP(gru_before) = {
     .gradient = gru_before_gradient,
     .saves_in = 1u << RECURRENT | 1u << H0 | 1u << MASK,
     .saves_out = 1u << Y | 1u << GATES | 1u << RESET,
-    .cases = gru_before_cases,
+    .cases = MOTH_CASES(gru_before_cases),
 };

@@ -132,7 +132,7 @@ const moth_op MOTH_OP(index) = {
     .rows = index_rows,
     .gradient = index_gradient,
     .saves_in = 2,
-    .cases = index_cases,
+    .cases = MOTH_CASES(index_cases),
 };
 
 /* ---- index_add: zeros of a given shape, plus dy at the positions, in the order of the positions ---- */
@@ -224,7 +224,7 @@ const moth_op MOTH_OP(index_add) = {
     .rows = index_add_rows,
     .gradient = index_add_gradient,
     .saves_in = 2,
-    .cases = index_add_cases,
+    .cases = MOTH_CASES(index_add_cases),
 };
 
 /* ---- one_hot: ids (S..) -> (S.., depth) ---- */
@@ -305,5 +305,5 @@ const moth_op MOTH_OP(one_hot) = {
     .whole = one_hot_whole,
     .rows = one_hot_rows,
     .nodiff = "ids are integers",
-    .cases = one_hot_cases,
+    .cases = MOTH_CASES(one_hot_cases),
 };

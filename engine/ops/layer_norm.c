@@ -237,5 +237,5 @@ const moth_op MOTH_OP(layer_norm) = {
     .gradient = layer_norm_gradient,
     .saves_in = 1u << X | 1u << GAMMA,
     .saves_out = 1u << MEAN | 1u << RSTD,
-    .cases = layer_norm_cases,
+    .cases = MOTH_CASES(layer_norm_cases),
 };

@@ -86,5 +86,5 @@ const moth_op MOTH_OP(linear) = {
     .whole = whole_but_first,
     .gradient = linear_gradient,
     .saves_in = 3,
-    .cases = linear_cases,
+    .cases = MOTH_CASES(linear_cases),
 };

@@ -260,5 +260,5 @@ const moth_op MOTH_OP(lstm) = {
     .gradient = lstm_gradient,
     .saves_in = 1u << RECURRENT | 1u << H0 | 1u << C0 | 1u << MASK,
     .saves_out = 1u << Y | 1u << C | 1u << GATES,
-    .cases = lstm_cases,
+    .cases = MOTH_CASES(lstm_cases),
 };

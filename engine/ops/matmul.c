@@ -11,10 +11,10 @@
 enum { TRANS_A, TRANS_B };
 
 typedef enum form {
-    FORM_DOT,     /* (K) (K) */
-    FORM_VECTOR,  /* (K) (K, N) */
-    FORM_FLAT,    /* all rows of a times one matrix or one vector */
-    FORM_BATCHED  /* a product for each leading index */
+    FORM_DOT,    /* (K) (K) */
+    FORM_VECTOR, /* (K) (K, N) */
+    FORM_FLAT,   /* all rows of a times one matrix or one vector */
+    FORM_BATCHED /* a product for each leading index */
 } form;
 
 static form form_of(const moth_attrs *attrs, int rank_a, int rank_b)
@@ -133,8 +133,8 @@ static void vector_rows(const moth_call *call, int64_t r0, int64_t r1)
     bool tb = call->attrs->i[TRANS_B] != 0 && b->rank == 2;
     int64_t k = call->in[0].shape[0], ldb = b->rank == 1 ? 1 : b->shape[1];
     for (int64_t r = r0; r < r1; r += MOTH_ROW_TILE) {
-        moth_gemm(false, tb, 1, min64(MOTH_ROW_TILE, r1 - r), k, reals(&call->in[0]), k,
-                  reals(b) + (tb ? r * ldb : r), ldb, 0, reals(&call->out[0]) + r, r1 - r);
+        moth_gemm(false, tb, 1, min64(MOTH_ROW_TILE, r1 - r), k, reals(&call->in[0]), k, reals(b) + (tb ? r * ldb : r),
+                  ldb, 0, reals(&call->out[0]) + r, r1 - r);
     }
 }
 
@@ -285,7 +285,10 @@ static const moth_attr_spec matmul_attrs[] = {
     { NULL, MOTH_ATTR_END, 0, false, 0 },
 };
 
-#define REAL(rank_, ...) { .rank = (rank_), .shape = { __VA_ARGS__ }, .dtype = MOTH_FLOAT32, .low = -1, .high = 1 }
+#define REAL(rank_, ...)                                                                       \
+    {                                                                                          \
+        .rank = (rank_), .shape = { __VA_ARGS__ }, .dtype = MOTH_FLOAT32, .low = -1, .high = 1 \
+    }
 
 static const moth_case matmul_cases[] = {
     { .in = { REAL(2, 3, 5), REAL(2, 5, 4) }, .n_in = 2 },
@@ -322,5 +325,5 @@ const moth_op MOTH_OP(matmul) = {
     .whole = matmul_whole,
     .gradient = matmul_gradient,
     .saves_in = 3,
-    .cases = matmul_cases,
+    .cases = MOTH_CASES(matmul_cases),
 };

@@ -64,7 +64,7 @@ static bool moment_rows(const moth_call *call, int64_t r0, int64_t r1, bool from
 #define MOMENT_FIELDS(name_, doc_)                                                                       \
     .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .n_out = 1, .flags = MOTH_OP_METHOD,          \
     .attrs = moth_reduce_attrs, .infer = moment_infer, .whole = moth_reduce_whole, .rows = name_##_rows, \
-    .strided_in = 1, .gradient = name_##_gradient, .cases = moment_cases
+    .strided_in = 1, .gradient = name_##_gradient, .cases = MOTH_CASES(moment_cases)
 
 /* d / v, and 0 where v is 0: a constant input has no direction in which its deviation grows first */
 MOTH_UNARY_GRAD(ratio, v == 0 ? 0 : d / v)

@@ -126,7 +126,7 @@ const moth_op MOTH_OP(dropout) = {
     .rows = dropout_rows,
     .gradient = dropout_gradient,
     .saves_out = 2,
-    .cases = noise_cases,
+    .cases = MOTH_CASES(noise_cases),
 };
 
 /* ---- gaussian_noise ---- */
@@ -186,5 +186,5 @@ const moth_op MOTH_OP(gaussian_noise) = {
     .infer = gaussian_noise_infer,
     .rows = gaussian_noise_rows,
     .gradient = gaussian_noise_gradient,
-    .cases = noise_cases,
+    .cases = MOTH_CASES(noise_cases),
 };

@@ -154,6 +154,13 @@ typedef struct moth_case {
     moth_attrs attrs;
 } moth_case;
 
+/* Cases stand in the table of the portable variant only: hundreds of them are much of the size of a library. */
+#ifdef MOTH_WITHOUT_CASES
+#define MOTH_CASES(list) (sizeof(list) > 0 ? NULL : (list))
+#else
+#define MOTH_CASES(list) (list)
+#endif
+
 /* Inputs of a case. */
 #define MOTH_IN(dtype_, low_, high_, layout_, rank_, ...)                                                       \
     {                                                                                                           \
@@ -203,7 +210,7 @@ struct moth_op {
     const char *nodiff;
     unsigned saves_in, saves_out; /* bits: inputs / outputs whose data the gradient rule uses; ~0u: all of any number */
 
-    const moth_case *cases; /* gradient check and variant comparison */
+    const moth_case *cases; /* gradient check and variant comparison; in the portable table */
     double tolerance;       /* of the variant comparison, relative to the largest magnitude; 0: 1e-5 sqrt(K) */
 };
 

@@ -351,7 +351,7 @@ static const moth_case pool_cases[] = {
 
 #define POOL_FIELDS(name_, doc_)                                                                      \
     .name = #name_, .doc = doc_, .min_in = 1, .max_in = 1, .attrs = pool_attrs, .rows = name_##_rows, \
-    .whole = whole_none, .gradient = name_##_gradient, .cases = pool_cases
+    .whole = whole_none, .gradient = name_##_gradient, .cases = MOTH_CASES(pool_cases)
 
 const moth_op MOTH_OP(max_pool2d) = {
     POOL_FIELDS(max_pool2d, "The largest element of each window of rows and columns; padding never wins."),

@@ -69,5 +69,5 @@ const moth_op MOTH_OP(previous_steps) = {
     .rows = previous_steps_rows,
     .whole = whole_none,
     .nodiff = "it is part of a gradient",
-    .cases = previous_steps_cases,
+    .cases = MOTH_CASES(previous_steps_cases),
 };

@@ -177,7 +177,7 @@ const moth_op MOTH_OP(spread) = {
     .rows = spread_rows,
     .strided_in = 1,
     .nodiff = "part of gradients only",
-    .cases = spread_cases,
+    .cases = MOTH_CASES(spread_cases),
 };
 
 moth_tensor *MOTH_EMIT_SPREAD(moth_grad *g, moth_tensor *reduced, double factor, bool mean)
@@ -210,7 +210,7 @@ const moth_op MOTH_OP(sum) = {
     .n_out = 1,
     .infer = sum_infer,
     .gradient = sum_gradient,
-    .cases = reduce_cases,
+    .cases = MOTH_CASES(reduce_cases),
 };
 
 const moth_op MOTH_OP(mean) = {
@@ -218,7 +218,7 @@ const moth_op MOTH_OP(mean) = {
     .n_out = 1,
     .infer = mean_infer,
     .gradient = mean_gradient,
-    .cases = reduce_cases,
+    .cases = MOTH_CASES(reduce_cases),
 };
 
 /* ---- all, any ---- */
@@ -258,7 +258,7 @@ const moth_op MOTH_OP(mean) = {
         .n_out = 1,                                                                               \
         .infer = test_infer,                                                                      \
         .nodiff = "the result is a uint8 0 or 1",                                                 \
-        .cases = reduce_cases,                                                                    \
+        .cases = MOTH_CASES(reduce_cases),                                                        \
     };
 
 TEST_REDUCER(all, (a * b), 1)
@@ -380,7 +380,7 @@ const moth_op MOTH_OP(prod) = {
     .gradient = prod_gradient,
     .saves_in = 1,
     .saves_out = 1u << PROD_NONZERO | 1u << PROD_ZEROS,
-    .cases = reduce_cases,
+    .cases = MOTH_CASES(reduce_cases),
 };
 
 /* ---- sum_to ---- */
@@ -459,5 +459,5 @@ const moth_op MOTH_OP(sum_to) = {
     .rows = sum_to_rows,
     .strided_in = 1,
     .gradient = sum_to_gradient,
-    .cases = sum_to_cases,
+    .cases = MOTH_CASES(sum_to_cases),
 };

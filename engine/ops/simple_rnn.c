@@ -161,5 +161,5 @@ const moth_op MOTH_OP(simple_rnn) = {
     .gradient = simple_rnn_gradient,
     .saves_in = 1u << RECURRENT | 1u << H0 | 1u << MASK,
     .saves_out = 1,
-    .cases = simple_rnn_cases,
+    .cases = MOTH_CASES(simple_rnn_cases),
 };

@@ -41,5 +41,5 @@ const moth_op MOTH_OP(size) = {
     .rows = size_rows,
     .strided_in = 1,
     .nodiff = "depends on the shape only",
-    .cases = size_cases,
+    .cases = MOTH_CASES(size_cases),
 };

@@ -82,7 +82,7 @@ const moth_op MOTH_OP(slice) = {
     .view = slice_view,
     .strided_in = 1,
     .gradient = slice_gradient,
-    .cases = slice_cases,
+    .cases = MOTH_CASES(slice_cases),
 };
 
 /* ---- pad_slice ---- */
@@ -162,7 +162,7 @@ const moth_op MOTH_OP(pad_slice) = {
     .infer = pad_slice_infer,
     .rows = pad_slice_rows,
     .gradient = pad_slice_gradient,
-    .cases = pad_slice_cases,
+    .cases = MOTH_CASES(pad_slice_cases),
 };
 
 /* ---- flip ---- */
@@ -227,5 +227,5 @@ const moth_op MOTH_OP(flip) = {
     .whole = flip_whole,
     .rows = flip_rows,
     .gradient = flip_gradient,
-    .cases = flip_cases,
+    .cases = MOTH_CASES(flip_cases),
 };

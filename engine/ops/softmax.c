@@ -219,7 +219,7 @@ static const moth_case softmax_cases[] = {
         .whole = softmax_whole,                                                                       \
         .gradient = name_##_gradient,                                                                 \
         .saves_out = 1,                                                                               \
-        .cases = softmax_cases,                                                                       \
+        .cases = MOTH_CASES(softmax_cases),                                                           \
     };
 
 DEFINE_SOFTMAX(softmax, "e^x over the sum of e^x along a dim, the last by default", false)

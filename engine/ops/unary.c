@@ -96,5 +96,5 @@ const moth_op MOTH_OP(neg) = {
     .rows = neg_rows,
     .strided_in = 1,
     .gradient = neg_gradient,
-    .cases = neg_cases,
+    .cases = MOTH_CASES(neg_cases),
 };

@@ -279,7 +279,7 @@ static const moth_case rmsprop_cases[] = {
         .whole = update_whole,                                                                   \
         .mutates = 1u << W | ((1u << (most_slots)) - 1) << SLOT,                                 \
         .nodiff = "it changes a variable after the gradient is known",                           \
-        .cases = cases_,                                                                         \
+        .cases = MOTH_CASES(cases_),                                                             \
     };
 
 DEFINE_UPDATE(sgd, "gradient descent, with momentum where a slot is given, also Nesterov's", MOTH_SGD_HYPER, 0, 1,

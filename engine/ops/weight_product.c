@@ -53,5 +53,5 @@ const moth_op MOTH_OP(weight_product) = {
     .rows = weight_product_rows,
     .whole = whole_all,
     .nodiff = "it is itself a gradient; matmul is the differentiable product",
-    .cases = weight_product_cases,
+    .cases = MOTH_CASES(weight_product_cases),
 };

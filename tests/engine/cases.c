@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/random.h"
 
@@ -98,4 +99,14 @@ moth_case case_enlarged(const moth_case *c)
         }
     }
     return large;
+}
+
+const moth_case *cases_of(const moth_op *op)
+{
+    for (int id = 0; id < MOTH_OP_COUNT; id++) {
+        if (strcmp(moth_ops_portable[id]->name, op->name) == 0) {
+            return moth_ops_portable[id]->cases;
+        }
+    }
+    return NULL;
 }

@@ -21,6 +21,9 @@ void release_all(int n, moth_tensor **t);
  * not fit any more. */
 moth_case case_enlarged(const moth_case *c);
 
+/* The cases of an op of any variant: the portable table has them. NULL: none. */
+const moth_case *cases_of(const moth_op *op);
+
 /* Outputs that callers see. */
 int visible_outputs(const moth_op *op);
 

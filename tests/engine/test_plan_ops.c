@@ -103,8 +103,9 @@ static bool moderate(const moth_case *c)
 static void check_op(const moth_op *op)
 {
     int with_rows = 0;
-    for (int k = 0; op->cases && op->cases[k].n_in > 0; k++) {
-        const moth_case *c = &op->cases[k];
+    const moth_case *cases = cases_of(op);
+    for (int k = 0; cases && cases[k].n_in > 0; k++) {
+        const moth_case *c = &cases[k];
         char name[64];
         snprintf(name, sizeof name, "%s case %d", op->name, k);
         CHECK_THAT(check_case(op, c, 0, 1, name) == MOTH_OK, "%s: not compiled", name);

@@ -284,13 +284,14 @@ static void check_threads(const moth_op *op, const moth_case *c, int number)
 
 static void check_op(moth_ctx *ctx, const moth_op *op)
 {
-    for (int k = 0; op->cases && op->cases[k].n_in > 0; k++) {
-        moth_case large = case_enlarged(&op->cases[k]);
-        compare_variants(op, &op->cases[k], k, true);
+    const moth_case *cases = cases_of(op);
+    for (int k = 0; cases && cases[k].n_in > 0; k++) {
+        moth_case large = case_enlarged(&cases[k]);
+        compare_variants(op, &cases[k], k, true);
         compare_variants(op, &large, k, false);
         check_threads(op, &large, k);
         if (op->rows && op->n_out > 0 && !op->mutates) {
-            check_rows(ctx, op, &op->cases[k], k);
+            check_rows(ctx, op, &cases[k], k);
             check_rows(ctx, op, &large, k);
         }
     }
