@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 typedef struct {
-    const char *name; /* as `require` knows it: "moth" or "moth.<file>" */
-    const unsigned char *data;
-    size_t size;
+    const char *name;          /* as `require` knows it: "moth" or "moth.<file>" */
+    const unsigned char *data; /* compressed by zlib */
+    size_t packed, size;       /* bytes of data, and of the text */
 } moth_embedded;
 
 /* Sorted by name; an entry with a NULL name ends it. */

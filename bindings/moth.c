@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <zlib.h>
 
 #include "common.h"
 #include "embed.h"
@@ -62,12 +63,24 @@ static int core_clock(lua_State *L)
     return 1;
 }
 
+/* Pushes the text of a module. */
+static void push_source(lua_State *L, const moth_embedded *module)
+{
+    luaL_Buffer text;
+    uLongf size = (uLongf)module->size;
+    char *to = luaL_buffinitsize(L, &text, module->size + 1);
+    if (uncompress((Bytef *)to, &size, module->data, (uLong)module->packed) != Z_OK || size != module->size) {
+        luaL_error(L, "moth is damaged: its module %s cannot be unpacked", module->name);
+    }
+    luaL_pushresultsize(&text, module->size);
+}
+
 /* sources() -> the Lua modules inside, text by name: documentation is read from their annotations. */
 static int core_sources(lua_State *L)
 {
     lua_newtable(L);
     for (const moth_embedded *module = moth_embedded_sources; module->name; module++) {
-        lua_pushlstring(L, (const char *)module->data, module->size);
+        push_source(L, module);
         lua_setfield(L, -2, module->name);
     }
     return 1;
@@ -111,7 +124,8 @@ static int load_module(lua_State *L, const moth_embedded *module)
         }
     }
     const char *name = lua_pushfstring(L, "=moth/%s.lua", file);
-    return luaL_loadbufferx(L, (const char *)module->data, module->size, name, "t");
+    push_source(L, module);
+    return luaL_loadbufferx(L, lua_tostring(L, -1), module->size, name, "t");
 }
 
 static int module_loader(lua_State *L)
