@@ -26,14 +26,14 @@ struct moth_kind;
 
 typedef struct moth_option {
     const char *name;
-    moth_option_kind kind;
     const char *fallback; /* default as text: "0.01", "true", "glorot_uniform", "2 2"; NULL: nil; MOTH_REQUIRED */
-    int position;         /* place among the positionals from 1; 0: by name only */
-    double low, high;     /* of numbers; both 0: no bounds */
     const char *choices;  /* "valid same" */
-    int count;            /* INTS: how many; 0: any. One number is repeated */
-    const struct moth_kind *spec; /* SPEC and RATE: which table */
     const char *doc;
+    const struct moth_kind *spec; /* SPEC and RATE: which table */
+    double low, high;             /* of numbers; both 0: no bounds */
+    moth_option_kind kind;
+    int position; /* place among the positionals from 1; 0: by name only */
+    int count;    /* INTS: how many; 0: any. One number is repeated */
 } moth_option;
 
 #define MOTH_REQUIRED "\001"
