@@ -27,8 +27,8 @@ moth_status moth_image_save(moth_ctx *ctx, const char *path, const moth_tensor *
 /* The same PNG into memory. */
 moth_status moth_image_encode_png(moth_ctx *ctx, const moth_tensor *t, moth_buffer *out);
 
-/* Verbs on such pictures; the result has the type and rank of t. Resizing takes the mean over the area where it shrinks and
- * a cubic where it grows. Grayscale gives one channel: luma, alpha over white. Invert leaves alpha as it is. */
+/* Verbs on such pictures; the result has the type and rank of t. Resizing takes the mean over the area where it shrinks
+ * and a cubic where it grows. Grayscale gives one channel: luma, alpha over white. Invert leaves alpha as it is. */
 moth_status moth_image_resize(moth_ctx *ctx, const moth_tensor *t, int64_t height, int64_t width, moth_tensor **out);
 moth_status moth_image_grayscale(moth_ctx *ctx, const moth_tensor *t, moth_tensor **out);
 moth_status moth_image_invert(moth_ctx *ctx, const moth_tensor *t, moth_tensor **out);

@@ -1,6 +1,6 @@
-/* Each axis by itself: out[j] = sum of weight[j][k] in[first[j] + k]. Where scale = window / n_out >= 1 the weights are the
- * overlaps of [j scale, (j + 1) scale) with the pixels, over scale (exact area average); where it is smaller they are
- * Keys' cubic with a = -1/2 (Catmull-Rom) around (j + 1/2) scale. */
+/* Each axis by itself: out[j] = sum of weight[j][k] in[first[j] + k]. Where scale = window / n_out >= 1 the weights are
+ * the overlaps of [j scale, (j + 1) scale) with the pixels, over scale (exact area average); where it is smaller they
+ * are Keys' cubic with a = -1/2 (Catmull-Rom) around (j + 1/2) scale. */
 #include "io/image_resample.h"
 
 #include <math.h>

@@ -64,8 +64,9 @@ moth_status moth_image_resize(moth_ctx *ctx, const moth_tensor *t, int64_t heigh
 static float grey_over_white(const moth_image_view *v, int64_t i)
 {
     int c = v->pixels.channels;
-    float grey = c < 3 ? value_at(v, i * c)
-                       : 0.299F * value_at(v, i * c) + 0.587F * value_at(v, i * c + 1) + 0.114F * value_at(v, i * c + 2);
+    float grey = c < 3
+                     ? value_at(v, i * c)
+                     : 0.299F * value_at(v, i * c) + 0.587F * value_at(v, i * c + 1) + 0.114F * value_at(v, i * c + 2);
     if (c % 2 == 0) {
         float alpha = value_at(v, i * c + c - 1) / v->white;
         grey = alpha * grey + (1 - alpha) * v->white;

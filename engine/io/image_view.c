@@ -15,10 +15,11 @@ static moth_status check(moth_ctx *ctx, const char *verb, const moth_tensor *t)
         fits = m->shape[d] >= 1 && m->shape[d] <= MOTH_IMAGE_MAX_SIDE;
     }
     if (!fits || m->shape[0] * m->shape[1] > MOTH_IMAGE_MAX_PIXELS) {
-        return moth_fail(ctx, MOTH_ERR_SHAPE,
-                         "%s: a picture is (height, width) or (height, width, 1 to 4) with sides 1 to %d and at most 64 "
-                         "megapixels, got %s",
-                         verb, MOTH_IMAGE_MAX_SIDE, moth_meta_text(m, text, sizeof text));
+        return moth_fail(
+            ctx, MOTH_ERR_SHAPE,
+            "%s: a picture is (height, width) or (height, width, 1 to 4) with sides 1 to %d and at most 64 "
+            "megapixels, got %s",
+            verb, MOTH_IMAGE_MAX_SIDE, moth_meta_text(m, text, sizeof text));
     }
     return MOTH_OK;
 }

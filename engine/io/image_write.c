@@ -1,5 +1,5 @@
-/* Writes PNG: uint8 pixels as they are, float pixels 0..1 times 255, 1 to 4 channels, 8 bits a sample. Each row gets the
- * filter whose bytes are nearest to 0 in sum (PNG standard, 12.7). What is written depends on the pixels alone. */
+/* Writes PNG: uint8 pixels as they are, float pixels 0..1 times 255, 1 to 4 channels, 8 bits a sample. Each row gets
+ * the filter whose bytes are nearest to 0 in sum (PNG standard, 12.7). What is written depends on the pixels alone. */
 #include "io/image_view.h"
 
 #include <math.h>
