@@ -26,13 +26,12 @@ static bool around(const uint8_t *mask, int64_t width, int64_t i)
     return mask[i - 1] && mask[i + 1] && mask[i - width] && mask[i + width];
 }
 
-/* How much the amount changes across two pixels to either side. */
-static double drop_at(const moth_plane *amount, int64_t x, int64_t y)
+/* How much the amount changes across `reach` pixels to either side. */
+static double drop_at(const moth_plane *amount, int64_t x, int64_t y, int64_t reach)
 {
-    enum { REACH = 2 };
     float least = INFINITY, most = -INFINITY;
-    for (int64_t dy = -REACH; dy <= REACH; dy += REACH) {
-        for (int64_t dx = -REACH; dx <= REACH; dx += REACH) {
+    for (int64_t dy = -reach; dy <= reach; dy += reach) {
+        for (int64_t dx = -reach; dx <= reach; dx += reach) {
             int64_t xx = x + dx, yy = y + dy;
             if (xx >= 0 && yy >= 0 && xx < amount->width && yy < amount->height) {
                 least = fminf(least, amount->v[yy * amount->width + xx]);
@@ -50,6 +49,8 @@ static moth_blob flood(moth_blobs *blobs, const moth_ink *ink, int64_t i, int32_
     const uint8_t *mask = ink->mask;
     moth_blob b = moth_blob_empty();
     double drops = 0, ends = 0;
+    /* Where the picture was enlarged its edges are as soft. */
+    int64_t reach = 1 + (int64_t)fmax(1, fmin(1 / ink->scale, 10));
     blobs->label[i] = label;
     stack[top++] = i;
     while (top > 0) {
@@ -58,7 +59,7 @@ static moth_blob flood(moth_blobs *blobs, const moth_ink *ink, int64_t i, int32_
         if (x == 0 || y == 0 || x + 1 == w || y + 1 == h || !around(ink->inside, w, n)) {
             b.edge = true;
         } else if (!around(mask, w, n)) {
-            drops += drop_at(&ink->amount, x, y);
+            drops += drop_at(&ink->amount, x, y, reach);
             ends++;
         }
         for (int64_t yy = y > 0 ? y - 1 : 0; yy <= y + 1 && yy < h; yy++) {

@@ -23,8 +23,8 @@ typedef struct moth_blobs {
 moth_status moth_blobs_find(moth_ctx *ctx, const moth_ink *ink, moth_blobs *out);
 void moth_blobs_free(moth_blobs *blobs);
 
-/* Relabels so that each blob left is one digit: specks go, parts of one digit become one, digits that touch are cut. They
- * come line by line, each from left to right. */
+/* Relabels so that each blob left is one digit: specks go, parts of one digit become one, digits that touch are cut.
+ * They come line by line, each from left to right. */
 moth_status moth_blobs_to_digits(moth_ctx *ctx, moth_blobs *blobs);
 
 /* The pieces that look like several digits touching are cut (called by moth_blobs_to_digits). */

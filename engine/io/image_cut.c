@@ -1,23 +1,25 @@
-/* Digits that touch: a piece that is wide for its height is cut along a straight, nearly vertical line that crosses little
- * ink, ideally one stroke once (the bridge), and leaves something as tall as a digit on both sides. A 4 or a 7 has such
- * lines too, but on one side of them there is only a part of its height. */
+/* Digits that touch: a piece that is wide for its height is cut along a straight, nearly vertical line that crosses
+ * little ink, ideally one stroke once (the bridge), and leaves something as tall as a digit on both sides. A 4 or a 7
+ * has such lines too, but on one side of them there is only a part of its height. */
 #include "io/image_blobs.h"
 
 #include <math.h>
 
-/* Width against height: above `wide` it cannot be one digit. What is less than `narrow`, or `narrow_of_many` beside other
- * digits, is not cut. */
-static const double narrow = 0.95, narrow_of_many = 0.75, wide = 1.7;
+/* Width against height: above `wide` it cannot be one digit. What is less than `narrow`, or `narrow_of_many` beside
+ * other digits, is not cut. */
+static const double narrow = 1.05, narrow_of_many = 0.75, wide = 1.7;
 
 typedef struct piece {
     const moth_blobs *blobs;
     const moth_blob *box;
     int32_t label;
     int64_t width, height;
-    bool many;     /* there are other digits */
-    double stroke; /* width of its lines */
-    uint8_t *hole; /* (height, width): paper that its ink encloses */
-    int64_t *rows; /* scratch, 2 * height */
+    bool many;      /* there are other digits */
+    double stroke;  /* width of its lines */
+    uint8_t *hole;  /* (height, width): paper that its ink encloses */
+    uint8_t *todo;  /* scratch, (height, width) */
+    int64_t *rows;  /* scratch, 2 * height */
+    int64_t *stack; /* scratch, with room for all pixels and a margin */
 } piece;
 
 typedef struct knife {
@@ -87,6 +89,71 @@ static bool leaves_digits(const piece *p, const knife *k, double least)
     return true;
 }
 
+/* Takes what is joined to i off the list; returns its size. */
+static int64_t take_piece(const piece *p, int64_t i)
+{
+    int64_t w = p->width, h = p->height, top = 0, size = 0;
+    p->todo[i] = 0;
+    p->stack[top++] = i;
+    while (top > 0) {
+        int64_t n = p->stack[--top];
+        size++;
+        for (int64_t y = n / w - 1; y <= n / w + 1; y++) {
+            for (int64_t x = n % w - 1; x <= n % w + 1; x++) {
+                if (x >= 0 && y >= 0 && x < w && y < h && p->todo[y * w + x]) {
+                    p->todo[y * w + x] = 0;
+                    p->stack[top++] = y * w + x;
+                }
+            }
+        }
+    }
+    return size;
+}
+
+/* Most of the ink on each side is one piece; where it is several, the knife only took slivers off a stroke. */
+static bool leaves_pieces(const piece *p, const knife *k)
+{
+    int64_t w = p->width, count = w * p->height;
+    for (int side = 0; side < 2; side++) {
+        int64_t total = 0, most = 0;
+        for (int64_t i = 0; i < count; i++) {
+            bool right = (double)(i % w) + 0.5 >= knife_at(p, k, i / w);
+            p->todo[i] = right == side && is_ink(p, i % w, i / w);
+            total += p->todo[i];
+        }
+        for (int64_t i = 0; i < count; i++) {
+            int64_t size = p->todo[i] ? take_piece(p, i) : 0;
+            most = size > most ? size : most;
+        }
+        if (10 * most < 8 * total) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Mean over the rows of the paper between the two sides, against the height: much of it is the inside of an open 0, or
+ * between the arms of a 4. */
+static double openness(const piece *p, const knife *k)
+{
+    double sum = 0, rows = 1e-9;
+    for (int64_t y = 0; y < p->height; y++) {
+        int64_t left = -1, right = p->width;
+        double at = knife_at(p, k, y);
+        for (int64_t x = 0; x < p->width; x++) {
+            if (is_ink(p, x, y) && (double)x + 0.5 < at) {
+                left = x;
+            } else if (is_ink(p, x, y) && right == p->width) {
+                right = x;
+            }
+        }
+        bool both = left >= 0 && right < p->width;
+        sum += both ? (double)(right - left - 1) : 0;
+        rows += both;
+    }
+    return sum / rows / (double)p->height;
+}
+
 /* Cheap: little ink, once; near where a digit of usual width would end. */
 static double cost_of(const piece *p, const knife *k)
 {
@@ -100,8 +167,9 @@ static bool find_knife(const piece *p, knife *best)
 {
     double ratio = (double)p->width / (double)p->height;
     bool surely = ratio > wide;
-    double most = (ratio < narrow ? 1.5 : p->many && ratio > 1.2 ? 2.8 : 2.1) * p->stroke;
-    double least_height = ratio < narrow ? 0.78 : p->many ? 0.72 : 0.75;
+    double most = (ratio < 0.95 ? 1.5 : p->many && ratio > 1.2 ? 2.8 : 2.1) * p->stroke;
+    double least_height = ratio < 0.95 ? 0.82 : p->many ? 0.75 : 0.78;
+    double most_open = (p->many ? 0.4 : 0.3) + (ratio > 1.5 ? 0.2 : 0);
     int64_t most_runs = surely ? 2 : 1;
     *best = (knife){ .cost = INFINITY };
     for (int s = -4; s <= 4; s++) {
@@ -109,7 +177,9 @@ static bool find_knife(const piece *p, knife *best)
             knife k = { .middle = (double)x + 0.5, .slope = 0.1 * s };
             cross(p, &k);
             k.cost = cost_of(p, &k);
-            if ((double)k.ink <= most && (!k.opens || surely) && k.runs <= most_runs && k.cost < best->cost && leaves_digits(p, &k, least_height)) {
+            if ((double)k.ink <= most && (!k.opens || surely) && k.runs <= most_runs && k.cost < best->cost &&
+                k.ink > 0 && leaves_digits(p, &k, least_height) && leaves_pieces(p, &k) &&
+                openness(p, &k) < most_open) {
                 *best = k;
             }
         }
@@ -120,19 +190,19 @@ static bool find_knife(const piece *p, knife *best)
 /* ---- blobs ---- */
 
 /* Marks the paper that cannot be reached from outside; mask and reached have a margin of one pixel. */
-static void find_holes(piece *p, const uint8_t *mask, uint8_t *reached, int64_t *stack)
+static void find_holes(const piece *p, const uint8_t *mask, uint8_t *reached)
 {
     int64_t w = p->width + 2, h = p->height + 2, top = 0;
-    stack[top++] = 0;
+    p->stack[top++] = 0;
     reached[0] = 1;
     while (top > 0) {
-        int64_t i = stack[--top];
+        int64_t i = p->stack[--top];
         const int64_t next[4] = { i % w > 0 ? i - 1 : i, i % w + 1 < w ? i + 1 : i, i >= w ? i - w : i,
                                   i + w < w * h ? i + w : i };
         for (int k = 0; k < 4; k++) {
             if (!mask[next[k]] && !reached[next[k]]) {
                 reached[next[k]] = 1;
-                stack[top++] = next[k];
+                p->stack[top++] = next[k];
             }
         }
     }
@@ -151,12 +221,8 @@ static moth_status measure(moth_ctx *ctx, piece *p, uint8_t *mask)
     moth_plane inside = { 0 };
     moth_status status = moth_line_width(ctx, mask, w, h, &inside, &p->stroke);
     moth_plane_free(&inside);
-    int64_t *stack = status == MOTH_OK ? moth_malloc((size_t)(w * h) * sizeof *stack) : NULL;
-    if (stack) {
-        find_holes(p, mask, mask + w * h, stack);
-        moth_free(stack);
-    } else if (status == MOTH_OK) {
-        status = moth_fail_memory(ctx, w * h * (int64_t)sizeof *stack);
+    if (status == MOTH_OK) {
+        find_holes(p, mask, mask + w * h);
     }
     return status;
 }
@@ -164,19 +230,22 @@ static moth_status measure(moth_ctx *ctx, piece *p, uint8_t *mask)
 /* Finds where to cut the piece, if anywhere. */
 static moth_status consider(moth_ctx *ctx, piece *p, knife *k, bool *cut)
 {
-    int64_t margin = (p->width + 2) * (p->height + 2);
-    uint8_t *masks = moth_calloc((size_t)(2 * margin + p->width * p->height));
-    p->rows = moth_malloc((size_t)(2 * p->height) * sizeof *p->rows);
+    int64_t margin = (p->width + 2) * (p->height + 2), inner = p->width * p->height;
+    uint8_t *masks = moth_calloc((size_t)(2 * margin + 2 * inner));
+    int64_t *numbers = moth_malloc((size_t)(margin + 2 * p->height) * sizeof *numbers);
     moth_status status = MOTH_OK;
-    if (masks && p->rows) {
+    if (masks && numbers) {
         p->hole = masks + 2 * margin;
+        p->todo = p->hole + inner;
+        p->stack = numbers;
+        p->rows = numbers + margin;
         status = measure(ctx, p, masks);
         *cut = status == MOTH_OK && find_knife(p, k);
     } else {
-        status = moth_fail_memory(ctx, 3 * margin);
+        status = moth_fail_memory(ctx, 10 * margin);
     }
     moth_free(masks);
-    moth_free(p->rows);
+    moth_free(numbers);
     return status;
 }
 

@@ -102,17 +102,41 @@ static moth_status copy_digits(moth_ctx *ctx, const search *s, moth_digits *out)
     return MOTH_OK;
 }
 
-static moth_status look(moth_ctx *ctx, search *s, bool enter)
+static moth_status look(moth_ctx *ctx, search *s, moth_look way)
 {
     moth_sheet work = { 0 };
     moth_blobs_free(&s->blobs);
     moth_ink_free(&s->ink);
     MOTH_TRY(moth_sheet_copy(ctx, &s->sheet, &work));
-    moth_status status = moth_ink_find(ctx, &work, enter, &s->ink);
+    moth_status status = moth_ink_find(ctx, &work, way, &s->ink);
     moth_sheet_free(&work);
     MOTH_TRY(status);
     MOTH_TRY(moth_blobs_find(ctx, &s->ink, &s->blobs));
     return moth_blobs_to_digits(ctx, &s->blobs);
+}
+
+/* A digit apart from the border; where there is no paper around it, one that fills the picture. */
+static bool convinces(const search *s, moth_look way)
+{
+    if (s->blobs.count == 0) {
+        return false;
+    }
+    const moth_blob *b = &s->blobs.blob[main_digit(&s->blobs)];
+    bool fills = 5 * (b->right - b->left) >= 4 * s->blobs.width && 5 * (b->bottom - b->top) >= 4 * s->blobs.height;
+    return way == MOTH_LOOK_TIGHT ? fills : !b->edge;
+}
+
+/* The first way of looking that shows a digit apart from the border; else the usual one. */
+static moth_status look_for_digits(moth_ctx *ctx, search *s)
+{
+    static const moth_look ways[] = { MOTH_LOOK_ON_SHEET, MOTH_LOOK_WIDE, MOTH_LOOK_TIGHT, MOTH_LOOK_FINE };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        MOTH_TRY(look(ctx, s, ways[i]));
+        if (convinces(s, ways[i])) {
+            return MOTH_OK;
+        }
+    }
+    return look(ctx, s, MOTH_LOOK_WIDE);
 }
 
 static moth_status find(moth_ctx *ctx, const moth_tensor *picture, search *s, moth_digits *out)
@@ -120,10 +144,7 @@ static moth_status find(moth_ctx *ctx, const moth_tensor *picture, search *s, mo
     MOTH_TRY(moth_opaque_open(ctx, picture, &s->picture));
     MOTH_TRY(moth_sheet_whole(ctx, &s->picture, &s->sheet));
     MOTH_TRY(copy_sheet(ctx, &s->sheet, &out->seen));
-    MOTH_TRY(look(ctx, s, true));
-    if (s->blobs.count == 0 || s->blobs.blob[main_digit(&s->blobs)].edge) {
-        MOTH_TRY(look(ctx, s, false));
-    }
+    MOTH_TRY(look_for_digits(ctx, s));
     if (s->blobs.count == 0) {
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "digit: no digit found: nothing stands out from the paper");
     }

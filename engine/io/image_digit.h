@@ -1,5 +1,5 @@
-/* A picture of a handwritten digit as MNIST would have it: white on black, 28 x 28, the digit scaled to 20 x 20 with its
- * aspect kept, its centre of mass in the middle. */
+/* A picture of a handwritten digit as MNIST would have it: white on black, 28 x 28, the digit scaled to 20 x 20 with
+ * its aspect kept, its centre of mass in the middle. */
 #ifndef MOTH_IO_IMAGE_DIGIT_H
 #define MOTH_IO_IMAGE_DIGIT_H
 
@@ -11,7 +11,7 @@ typedef struct moth_digit {
 } moth_digit;
 
 typedef struct moth_digits {
-    int64_t count; /* at least 1 */
+    int64_t count;     /* at least 1 */
     moth_digit *digit; /* line by line, each from left to right */
     int64_t main;      /* the one that is meant where the picture shows one */
     moth_tensor *seen; /* what was looked at: uint8 (h, w, 3), long side at most 768, nothing transparent */

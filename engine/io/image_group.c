@@ -1,8 +1,8 @@
 /* Which pieces of ink are digits.
  *
- * The tallest substantial piece gives the size of a digit. Pieces of at least half of it are digits; smaller ones near a
- * digit (the bar of a 5, a broken stroke) join it, others are specks. What touches the border of the picture is not a digit
- * unless nothing else is. Lines of digits are told apart by their heights. */
+ * The tallest substantial piece gives the size of a digit. Pieces of at least half of it are digits; smaller ones near
+ * a digit (the bar of a 5, a broken stroke) join it, others are specks. What touches the border of the picture is not a
+ * digit unless nothing else is. Lines of digits are told apart by their heights. */
 #include "io/image_blobs.h"
 
 #include <math.h>
@@ -116,12 +116,16 @@ static bool is_digit_sized(const grouping *g, const moth_blob *b)
     return (double)height_of(b) >= 0.5 * g->size && (double)b->amount >= 0.12 * m->amount;
 }
 
+/* Share of the narrower one's width that both have. */
+static double shared_width(const moth_blob *a, const moth_blob *b)
+{
+    return (double)(min(a->right, b->right) - max(a->left, b->left)) / (double)min(width_of(a), width_of(b));
+}
+
 /* Two halves of one digit: one above the other, hardly apart. */
 static bool are_stacked(const grouping *g, const moth_blob *a, const moth_blob *b)
 {
-    double overlap = (double)(min(a->right, b->right) - max(a->left, b->left));
-    double narrower = (double)min(width_of(a), width_of(b));
-    return overlap > 0.5 * narrower && gap_between(a, b) < 0.12 * g->size;
+    return shared_width(a, b) > 0.5 && gap_between(a, b) < 0.12 * g->size;
 }
 
 static void take_digits(grouping *g)
@@ -157,7 +161,8 @@ static void take_parts(grouping *g)
             }
         }
         double share = b->amount / g->digit[nearest].amount;
-        if ((gap <= 0.22 * g->size && share >= 0.03) || (gap == 0 && share >= 0.004)) {
+        double reach = shared_width(&g->digit[nearest], b) > 0.5 ? 0.35 : 0.22; /* above or below: farther */
+        if ((gap <= reach * g->size && share >= 0.03) || (gap == 0 && share >= 0.004)) {
             take(g, i, nearest);
         }
     }

@@ -19,8 +19,29 @@ static double length_at(const moth_sheet *s, int64_t i)
     return sqrt(sum);
 }
 
-/* The main axis of the differences beyond `least`, longer ones counting more, by power iteration; the side that holds more
- * of them is positive. */
+/* Power iteration. */
+void moth_main_axis(double matrix[3][3], int channels, double *axis)
+{
+    axis[0] = 0.6;
+    axis[1] = 0.59;
+    axis[2] = 0.54;
+    for (int round = 0; round < 60; round++) {
+        double next[3], norm = 1e-30;
+        for (int a = 0; a < channels; a++) {
+            next[a] = 1e-12 * axis[a];
+            for (int b = 0; b < channels; b++) {
+                next[a] += matrix[a][b] * axis[b];
+            }
+            norm += next[a] * next[a];
+        }
+        for (int a = 0; a < channels; a++) {
+            axis[a] = next[a] / sqrt(norm);
+        }
+    }
+}
+
+/* The main axis of the differences beyond `least`, longer ones counting more, by power iteration; the side that holds
+ * more of them is positive. */
 static void ink_axis(const moth_sheet *s, double least, double *axis)
 {
     double m[3][3] = { { 0 } };
@@ -32,20 +53,7 @@ static void ink_axis(const moth_sheet *s, double least, double *axis)
             }
         }
     }
-    axis[0] = axis[1] = axis[2] = s->channels == 1 ? 1 : 0.6;
-    for (int round = 0; round < 60; round++) {
-        double next[3], norm = 1e-30;
-        for (int a = 0; a < s->channels; a++) {
-            next[a] = 1e-12 * axis[a];
-            for (int b = 0; b < s->channels; b++) {
-                next[a] += m[a][b] * axis[b];
-            }
-            norm += next[a] * next[a];
-        }
-        for (int a = 0; a < s->channels; a++) {
-            axis[a] = next[a] / sqrt(norm);
-        }
-    }
+    moth_main_axis(m, s->channels, axis);
     double balance = 0;
     for (int64_t i = 0; i < s->width * s->height; i++) {
         double along = 0;
@@ -61,7 +69,6 @@ static void ink_axis(const moth_sheet *s, double least, double *axis)
 
 static moth_status measure_amount(moth_ctx *ctx, const moth_sheet *s, moth_plane *out)
 {
-    MOTH_TRY(moth_plane_new(ctx, s->width, s->height, out));
     for (int64_t i = 0; i < s->width * s->height; i++) {
         out->v[i] = (float)length_at(s, i);
     }
@@ -82,10 +89,10 @@ static moth_status measure_amount(moth_ctx *ctx, const moth_sheet *s, moth_plane
 
 /* ---- what is left of light and paper ---- */
 
-static moth_status subtract_opening(moth_ctx *ctx, moth_plane *amount)
+static moth_status subtract_opening(moth_ctx *ctx, moth_plane *amount, double share)
 {
     int64_t side = amount->width < amount->height ? amount->width : amount->height;
-    int64_t radius = (int64_t)(0.22 * (double)side) + 1, count = amount->width * amount->height;
+    int64_t radius = (int64_t)(share * (double)side) + 1, count = amount->width * amount->height;
     moth_plane wide;
     MOTH_TRY(moth_plane_new(ctx, amount->width, amount->height, &wide));
     memcpy(wide.v, amount->v, (size_t)count * sizeof *wide.v);
@@ -167,31 +174,35 @@ static moth_status find_mask(moth_ctx *ctx, moth_ink *ink)
     return mask_by_hysteresis(ctx, amount, low, high, ink->mask);
 }
 
-static moth_status find_ink(moth_ctx *ctx, moth_sheet *sheet, bool enter, moth_ink *ink)
+static moth_status find_on_paper(moth_ctx *ctx, moth_sheet *sheet, moth_look look, moth_ink *ink)
 {
-    int64_t count = sheet->width * sheet->height;
-    ink->inside = moth_malloc((size_t)count);
-    ink->mask = moth_calloc((size_t)count);
-    if (!ink->inside || !ink->mask) {
-        return moth_fail_memory(ctx, count);
-    }
-    bool entered = false;
+    bool enter = look == MOTH_LOOK_ON_SHEET, entered = false;
     MOTH_TRY(moth_paper_subtract(ctx, sheet, enter, ink->inside, &entered));
+    if (enter && !entered) {
+        return MOTH_OK;
+    }
     for (int k = 0; k < sheet->channels; k++) {
         MOTH_TRY(moth_plane_blur(ctx, &sheet->colour[k], 0.8));
     }
     MOTH_TRY(measure_amount(ctx, sheet, &ink->amount));
-    if (enter && !entered) {
-        return MOTH_OK;
-    }
-    MOTH_TRY(subtract_opening(ctx, &ink->amount));
+    MOTH_TRY(subtract_opening(ctx, &ink->amount, look == MOTH_LOOK_FINE ? 0.08 : 0.22));
     return find_mask(ctx, ink);
 }
 
-moth_status moth_ink_find(moth_ctx *ctx, moth_sheet *sheet, bool enter, moth_ink *out)
+moth_status moth_ink_find(moth_ctx *ctx, moth_sheet *sheet, moth_look look, moth_ink *out)
 {
-    moth_ink ink = { 0 };
-    moth_status status = find_ink(ctx, sheet, enter, &ink);
+    moth_ink ink = { .scale = sheet->scale };
+    int64_t count = sheet->width * sheet->height;
+    moth_status status = moth_plane_new(ctx, sheet->width, sheet->height, &ink.amount);
+    ink.inside = moth_malloc((size_t)count);
+    ink.mask = moth_calloc((size_t)count);
+    if (!ink.inside || !ink.mask) {
+        status = moth_fail_memory(ctx, count);
+    }
+    if (status == MOTH_OK) {
+        status =
+            look == MOTH_LOOK_TIGHT ? moth_ink_of_two_colours(ctx, sheet, &ink) : find_on_paper(ctx, sheet, look, &ink);
+    }
     if (status != MOTH_OK) {
         moth_ink_free(&ink);
         return status;

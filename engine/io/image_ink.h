@@ -38,18 +38,34 @@ typedef struct moth_ink {
     uint8_t *mask;     /* 1 where there is ink */
     float noise;       /* deviation of the amount on paper */
     float level;       /* 0: nothing stands out */
+    double scale;      /* of the sheet */
 } moth_ink;
 
-/* Finds ink on any paper, rules of the paper removed. With `enter` only on a sheet that lies on something else, if the
- * picture shows one; else `level` is 0. The colours of `sheet` become differences from the paper. */
-moth_status moth_ink_find(moth_ctx *ctx, moth_sheet *sheet, bool enter, moth_ink *out);
+/* What a picture may be; each is looked for in its own way. */
+typedef enum moth_look {
+    MOTH_LOOK_ON_SHEET, /* a sheet of paper that lies on something else */
+    MOTH_LOOK_WIDE,     /* paper, on which ink may be broad */
+    MOTH_LOOK_FINE,     /* paper with hard shadows: ink is narrower than they are */
+    MOTH_LOOK_TIGHT     /* two colours, ink up to the border */
+} moth_look;
+
+/* Finds ink, rules of the paper removed. Where the picture is not of this kind `level` is 0. The colours of `sheet`
+ * become differences from the paper. */
+moth_status moth_ink_find(moth_ctx *ctx, moth_sheet *sheet, moth_look look, moth_ink *out);
 void moth_ink_free(moth_ink *ink);
 
 /* Takes printed lines off the amount: ruled and squared paper. `least` is the amount that stands out from noise. */
 moth_status moth_ink_erase_rules(moth_ctx *ctx, moth_plane *amount, float least);
 
 /* Replaces colours by differences from the paper, relative to its light, and marks (height, width) what was looked at:
- * everything or, with `enter`, a sheet on something else; without such a sheet `entered` is false and nothing is done. */
+ * everything or, with `enter`, a sheet on something else; without such a sheet `entered` is false and nothing is done.
+ */
 moth_status moth_paper_subtract(moth_ctx *ctx, moth_sheet *sheet, bool enter, uint8_t *inside, bool *entered);
+
+/* The eigenvector of the largest eigenvalue of a symmetric matrix over `channels` colours. */
+void moth_main_axis(double matrix[3][3], int channels, double *axis);
+
+/* MOTH_LOOK_TIGHT: fills amount, level and mask of an ink whose members have room. */
+moth_status moth_ink_of_two_colours(moth_ctx *ctx, const moth_sheet *sheet, moth_ink *ink);
 
 #endif

@@ -1,7 +1,7 @@
 /* The sheet on which ink was found is coarse. Around one digit the picture is cut out anew, so that the digit is about
  * 120 pixels high; the paper under it is interpolated from what is around its ink, the ink's colour is the mean of its
- * strongest pixels, and each pixel's place between the two is how much ink covers it. A line much thinner than MNIST's is
- * widened, much thicker is thinned. Then the mean over areas brings it to 20 x 20. */
+ * strongest pixels, and each pixel's place between the two is how much ink covers it. A line much thinner than MNIST's
+ * is widened, much thicker is thinned. Then the mean over areas brings it to 20 x 20. */
 #include "io/image_normal.h"
 
 #include <math.h>
@@ -99,8 +99,9 @@ static void mark_regions(cut *c, const distances *d, const moth_sheet *sheet)
 {
     const double reach = 2.3;
     for (int64_t i = 0; i < size_of(c); i++) {
-        double x = c->window.left + ((double)(i % c->fine.width) + 0.5) * c->step;
-        double y = c->window.top + ((double)(i / c->fine.width) + 0.5) * c->step;
+        int64_t column = i % c->fine.width, row = i / c->fine.width;
+        double x = c->window.left + ((double)column + 0.5) * c->step;
+        double y = c->window.top + ((double)row + 0.5) * c->step;
         double own = (double)distance_at(&d->own, x - (double)d->left, y - (double)d->top);
         double other = (double)distance_at(&d->other, x - (double)d->left, y - (double)d->top);
         bool inside = x >= 0 && y >= 0 && x < (double)sheet->width && y < (double)sheet->height;
@@ -145,7 +146,7 @@ static moth_status subtract_paper(moth_ctx *ctx, const cut *c, moth_plane *chann
         total += c->paper[i];
     }
     double mean = total > 0 ? sum / total : 0.5;
-    moth_status status = moth_plane_blur(ctx, &paper, FINE / 5);
+    moth_status status = moth_plane_blur(ctx, &paper, 0.2 * FINE);
     for (int64_t i = 0; i < size_of(c) && status == MOTH_OK; i++) {
         double here = ((double)paper.v[i] + 1e-4 * mean) / ((double)weight->v[i] + 1e-4);
         channel->v[i] = (float)(((double)channel->v[i] - here) / fmax(here, 0.35));
@@ -161,7 +162,7 @@ static moth_status subtract_papers(moth_ctx *ctx, cut *c)
     for (int64_t i = 0; i < size_of(c); i++) {
         weight.v[i] = c->paper[i];
     }
-    moth_status status = moth_plane_blur(ctx, &weight, FINE / 5);
+    moth_status status = moth_plane_blur(ctx, &weight, 0.2 * FINE);
     for (int k = 0; k < c->fine.channels && status == MOTH_OK; k++) {
         status = subtract_paper(ctx, c, &c->fine.colour[k], &weight);
     }
@@ -266,9 +267,10 @@ static void put_centred(const float *small, int64_t height, int64_t width, float
     double sum = 0, x = 0, y = 0;
     float most = 1e-6F;
     for (int64_t i = 0; i < height * width; i++) {
+        int64_t column = i % width, row = i / width;
         sum += (double)small[i];
-        x += (double)small[i] * (double)(i % width);
-        y += (double)small[i] * (double)(i / width);
+        x += (double)small[i] * (double)column;
+        y += (double)small[i] * (double)row;
         most = fmaxf(most, small[i]);
     }
     int64_t left = clamp((int64_t)floor(MIDDLE - x / sum + 0.5), 0, SIDE - width);

@@ -1,9 +1,9 @@
 /* The colour of the paper and how the light falls on it.
  *
- * The border of a picture is paper. A quadratic surface per channel, fitted robustly to the medians of cells, first of the
- * border, then of all that agree, follows uneven light. Where the border is not of one kind (a digit cut out tightly) the
- * paper is what most cells agree on. A large solid region that differs from the border may be a sheet on a table: it can be
- * looked at alone. */
+ * The border of a picture is paper. A quadratic surface per channel, fitted robustly to the medians of cells, first of
+ * the border, then of all that agree, follows uneven light. Where the border is not of one kind (a digit cut out
+ * tightly) the paper is what most cells agree on. A large solid region that differs from the border may be a sheet on a
+ * table: it can be looked at alone. */
 #include "io/image_ink.h"
 
 #include <math.h>
@@ -283,10 +283,11 @@ static void fill_holes(const cells *c, bool *region)
 /* Share of the smallest rectangle around the region that it fills; a sheet of paper is a rectangle. */
 static double rectangularity(const cells *c, const bool *region, double wide, double high)
 {
-    const double step = 0.035;
+    enum { ANGLES = 45 };
     double best = 1e30, count = 0, cell_x = wide / (double)c->columns, cell_y = high / (double)c->rows;
-    for (double angle = 0; angle < 1.5707; angle += step) {
-        double cosine = cos(angle), sine = sin(angle), low[2] = { 1e30, 1e30 }, high_end[2] = { -1e30, -1e30 };
+    for (int i = 0; i < ANGLES; i++) {
+        double angle = 1.5708 * i / ANGLES, cosine = cos(angle), sine = sin(angle), low[2] = { 1e30, 1e30 },
+               high_end[2] = { -1e30, -1e30 };
         count = 0;
         for (int64_t n = 0; n < count_of(c); n++) {
             double x = c->u[n] * wide / 2, y = c->v[n] * high / 2;
@@ -299,7 +300,7 @@ static double rectangularity(const cells *c, const bool *region, double wide, do
         }
         double across = cell_x * cosine + cell_y * sine, along = cell_y * cosine + cell_x * sine;
         /* Cells stick out where the edge is slanted: half of a cell on the average. */
-        double more = angle > step / 2 ? 0.5 : 1;
+        double more = i > 0 ? 0.5 : 1;
         best = fmin(best, (high_end[0] - low[0] + more * across) * (high_end[1] - low[1] + more * along));
     }
     return count * cell_x * cell_y / best;

@@ -1,9 +1,9 @@
 /* Printed lines of ruled and squared paper: thin, nearly straight, from one edge of the picture to the other.
  *
- * A Hough transform over the pixels whose run across the line is thin proposes lines; each is followed from edge to edge,
- * allowing for a slow bend. Along a line that is confirmed, runs as thin as the line are erased; where a stroke crosses,
- * the run is longer and stays (as staves are taken off printed music). Near-horizontal lines are looked for in the plane,
- * near-vertical ones in the plane with x and y exchanged. */
+ * A Hough transform over the pixels whose run across the line is thin proposes lines; each is followed from edge to
+ * edge, allowing for a slow bend. Along a line that is confirmed, runs as thin as the line are erased; where a stroke
+ * crosses, the run is longer and stays (as staves are taken off printed music). Near-horizontal lines are looked for in
+ * the plane, near-vertical ones in the plane with x and y exchanged. */
 #include "io/image_ink.h"
 
 #include <math.h>
@@ -17,8 +17,8 @@ static const double max_slope = 0.22, least_votes = 0.35;
 typedef struct grid {
     float *v;
     int64_t along, across, step_along, step_across;
-    float least;         /* amount that stands out */
-    int64_t thickest;    /* run of a line */
+    float least;      /* amount that stands out */
+    int64_t thickest; /* run of a line */
 } grid;
 
 typedef struct line {

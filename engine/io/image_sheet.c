@@ -8,7 +8,6 @@ enum { LEAST_SIDE = 256, GREATEST_SIDE = 768 };
 
 /* ---- alpha ---- */
 
-
 static float value_at(const moth_pixels *p, int64_t i)
 {
     return p->bytes ? (float)p->bytes[i] : p->floats[i];
@@ -167,9 +166,8 @@ moth_status moth_sheet_whole(moth_ctx *ctx, const moth_opaque *picture, moth_she
     int64_t width = picture->pixels.width, height = picture->pixels.height;
     int64_t side = width > height ? width : height;
     /* Small pictures grow by a whole factor, so that their pixels stay in place. */
-    double factor = side < LEAST_SIDE      ? (double)((LEAST_SIDE + side - 1) / side)
-                    : side > GREATEST_SIDE ? (double)GREATEST_SIDE / (double)side
-                                           : 1;
+    int64_t times = (LEAST_SIDE + side - 1) / side;
+    double factor = side < LEAST_SIDE ? (double)times : side > GREATEST_SIDE ? (double)GREATEST_SIDE / (double)side : 1;
     int64_t w = (int64_t)lrint((double)width * factor), h = (int64_t)lrint((double)height * factor);
     moth_window all = { 0, 0, (double)width, (double)height };
     return moth_sheet_cut(ctx, picture, &all, h > 0 ? h : 1, w > 0 ? w : 1, out);
