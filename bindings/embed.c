@@ -17,19 +17,19 @@ static int compare_paths(const void *a, const void *b)
 static unsigned char *read_file(const char *path, size_t *size)
 {
     FILE *in = fopen(path, "rb");
-    unsigned char *text = NULL;
-    long length = -1;
-    if (in && fseek(in, 0, SEEK_END) == 0 && (length = ftell(in)) >= 0 && fseek(in, 0, SEEK_SET) == 0) {
-        text = malloc((size_t)length + 1);
+    if (!in) {
+        perror(path);
+        return NULL;
     }
+    bool seekable = fseek(in, 0, SEEK_END) == 0;
+    long length = seekable ? ftell(in) : -1;
+    unsigned char *text = length >= 0 && fseek(in, 0, SEEK_SET) == 0 ? malloc((size_t)length + 1) : NULL;
     *size = text ? fread(text, 1, (size_t)length, in) : 0;
+    fclose(in);
     if (!text || *size != (size_t)length) {
         perror(path);
         free(text);
-        text = NULL;
-    }
-    if (in) {
-        fclose(in);
+        return NULL;
     }
     return text;
 }
