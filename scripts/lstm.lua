@@ -2,6 +2,7 @@
 local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
 local options = common.options(5)
+common.validation_split = 0 -- five epochs are few: learn from all pictures
 local train, test = common.mnist(options)
 local layers = moth.layers
 

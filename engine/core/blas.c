@@ -29,6 +29,7 @@ void moth_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, cons
 }
 
 typedef void (*set_threads_fn)(int);
+typedef int (*shutdown_fn)(void);
 
 static set_threads_fn find_set_threads(const char *name)
 {
@@ -47,6 +48,12 @@ static void limit_library(void)
     set_threads_fn set_threads = find_set_threads("openblas_set_num_threads");
     if (set_threads) {
         set_threads(1);
+    }
+    /* The pthread flavour has started its workers when it was loaded; with one thread it never calls on them. */
+    shutdown_fn shutdown = NULL;
+    *(void **)(&shutdown) = dlsym(RTLD_DEFAULT, "blas_thread_shutdown_");
+    if (set_threads && shutdown) {
+        shutdown();
     }
     set_openmp_threads = find_set_threads("omp_set_num_threads");
 }
