@@ -92,12 +92,12 @@ static void vary(void *arg, int64_t sample, int worker)
     char *to = moth_tensor_data(j->to) + sample * size;
     double cy = ((double)j->h - 1) / 2, cx = ((double)j->w - 1) / 2;
     for (int64_t i = 0; i < j->h * j->w; i++) {
-        double dy = (double)(i / j->w) - cy, dx = (double)(i % j->w) - cx;
+        const int64_t row = i / j->w, column = i % j->w;
+        double dy = (double)row - cy, dx = (double)column - cx;
         double y = w.a[0][0] * dy + w.a[0][1] * dx + cy - w.shift[0];
         double x = w.a[1][0] * dy + w.a[1][1] * dx + cx - w.shift[1];
         if (w.bent) {
-            double v = (double)(i / j->w) / fmax((double)j->h - 1, 1),
-                   u = (double)(i % j->w) / fmax((double)j->w - 1, 1);
+            double v = (double)row / fmax((double)j->h - 1, 1), u = (double)column / fmax((double)j->w - 1, 1);
             y += bend(w.field[0], v, u);
             x += bend(w.field[1], v, u);
         }

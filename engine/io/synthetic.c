@@ -252,15 +252,16 @@ static void put_centred(const float *canvas, uint8_t *image)
 {
     double mass = 0, x = 0, y = 0;
     for (int i = 0; i < SIDE * SIDE; i++) {
+        const int row = i / SIDE, column = i % SIDE;
         mass += (double)canvas[i];
-        x += (double)canvas[i] * (i % SIDE);
-        y += (double)canvas[i] * (i / SIDE);
+        x += (double)canvas[i] * column;
+        y += (double)canvas[i] * row;
     }
     int dx = (int)lround(SIDE / 2.0 - x / mass), dy = (int)lround(SIDE / 2.0 - y / mass);
     for (int i = 0; i < SIDE * SIDE; i++) {
         int r = i / SIDE - dy, c = i % SIDE - dx;
         bool inside = r >= 0 && r < SIDE && c >= 0 && c < SIDE;
-        image[i] = inside ? (uint8_t)(255 * canvas[r * SIDE + c] + 0.5F) : 0;
+        image[i] = inside ? (uint8_t)lroundf(255 * canvas[r * SIDE + c]) : 0;
     }
 }
 

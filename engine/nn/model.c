@@ -418,7 +418,7 @@ moth_status moth_model_functional(moth_ctx *ctx, const char *name, int n_inputs,
     if (status == MOTH_OK) {
         status = collect(&c);
     }
-    if (status == MOTH_OK) {
+    if (status == MOTH_OK && c.found) {
         qsort(c.found, (size_t)c.count, sizeof(moth_use *), by_serial);
         status = adopt(model, &c);
     }
