@@ -59,7 +59,7 @@ static maker maker_at(lua_State *L, int arg)
 static int model_save(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
-    MOTHB_CALL(L, moth_model_save(model, mothb_check_string(L, 2)));
+    MOTHB_CALL(L, moth_checkpoint_save(model, mothb_check_string(L, 2)));
     return 0;
 }
 
@@ -70,28 +70,28 @@ static int core_load_model(lua_State *L)
     bool compile = mothb_opt_bool(L, 2, true);
     maker m = maker_at(L, 3);
     moth_model **box = mothb_new_object(L, MOTHB_MODEL);
-    MOTHB_CALL(L, moth_model_load(mothb_ctx(L), path, compile, make_layer, &m, box));
+    MOTHB_CALL(L, moth_checkpoint_load(mothb_ctx(L), path, compile, make_layer, &m, box));
     return 1;
 }
 
 static int model_save_weights(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
-    MOTHB_CALL(L, moth_model_save_weights(model, mothb_check_string(L, 2)));
+    MOTHB_CALL(L, moth_checkpoint_save_weights(model, mothb_check_string(L, 2)));
     return 0;
 }
 
 static int model_load_weights(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
-    MOTHB_CALL(L, moth_model_load_weights(model, mothb_check_string(L, 2)));
+    MOTHB_CALL(L, moth_checkpoint_load_weights(model, mothb_check_string(L, 2)));
     return 0;
 }
 
 static int model_resume(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
-    MOTHB_CALL(L, moth_model_resume(model, mothb_check_string(L, 2)));
+    MOTHB_CALL(L, moth_checkpoint_resume(model, mothb_check_string(L, 2)));
     return 0;
 }
 
@@ -111,7 +111,7 @@ static int model_to_json(lua_State *L)
     char **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
     luaL_setmetatable(L, "moth.text");
-    MOTHB_CALL(L, moth_model_to_json(model, indent, box));
+    MOTHB_CALL(L, moth_checkpoint_to_json(model, indent, box));
     lua_pushstring(L, *box);
     return 1;
 }
@@ -122,7 +122,7 @@ static int core_model_from_json(lua_State *L)
     const char *text = mothb_check_string(L, 1);
     maker m = maker_at(L, 2);
     moth_model **box = mothb_new_object(L, MOTHB_MODEL);
-    MOTHB_CALL(L, moth_model_from_json(mothb_ctx(L), text, make_layer, &m, box));
+    MOTHB_CALL(L, moth_checkpoint_from_json(mothb_ctx(L), text, make_layer, &m, box));
     return 1;
 }
 

@@ -46,7 +46,7 @@ static int core_functional(lua_State *L)
 static int model_add(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
-    MOTHB_CALL(L, moth_model_add(model, mothb_check_layer(L, 2)));
+    MOTHB_CALL(L, moth_model_add_layer(model, mothb_check_layer(L, 2)));
     lua_settop(L, 1);
     return 1;
 }
@@ -260,15 +260,7 @@ static int model_reset(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
     int64_t seed = mothb_opt_int(L, 2, 0, INT64_MAX, (int64_t)(model->seed + 1) & INT64_MAX);
-    moth_trainer *trainer = model->trainer;
-    if (trainer) {
-        MOTHB_CALL(L, moth_trainer_idle(trainer, "reset", true));
-    }
-    MOTHB_CALL(L, moth_model_reset(model, (uint64_t)seed));
-    if (trainer && trainer->optimizer) {
-        moth_optimizer_clear(trainer->optimizer);
-        moth_trainer_forget(trainer);
-    }
+    MOTHB_CALL(L, moth_trainer_reset(model, (uint64_t)seed));
     lua_settop(L, 1);
     return 1;
 }

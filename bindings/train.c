@@ -128,7 +128,7 @@ static int model_compile(lua_State *L)
     moth_model *model = mothb_check_model(L, 1);
     moth_optimizer *o = lua_isnoneornil(L, 2) ? NULL : mothb_check_optimizer(L, 2);
     moth_value *options = mothb_value_from_lua(L, 3);
-    MOTHB_CALL(L, moth_model_compile(model, options, o));
+    MOTHB_CALL(L, moth_trainer_compile(model, options, o));
     return 0;
 }
 

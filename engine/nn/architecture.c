@@ -407,7 +407,7 @@ static moth_status make_sequential(reader *r, const char *name, moth_model **out
         status = read_input(r, moth_value_at(inputs, 0), &input);
     }
     for (int i = 0; i < r->n_layers && status == MOTH_OK; i++) {
-        status = moth_model_add(*out, r->layers[i]);
+        status = moth_model_add_layer(*out, r->layers[i]);
     }
     if (status == MOTH_OK && input) {
         const moth_meta *m = moth_symbol_meta(input);

@@ -252,7 +252,7 @@ moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, cons
     return MOTH_OK;
 }
 
-moth_status moth_model_add(moth_model *model, moth_layer *layer)
+moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
 {
     if (!model->sequential) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
@@ -437,7 +437,7 @@ moth_status moth_model_functional(moth_ctx *ctx, const char *name, int n_inputs,
 
 /* ---- weights ---- */
 
-moth_status moth_model_reset(moth_model *model, uint64_t seed)
+moth_status moth_model_redraw(moth_model *model, uint64_t seed)
 {
     model->seed = seed;
     model->step = 0;

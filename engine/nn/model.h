@@ -56,11 +56,11 @@ typedef struct moth_model {
     void (*free_trainer)(void *trainer);
 } moth_model;
 
-/* An empty Sequential; layers follow by moth_model_add. */
+/* An empty Sequential; layers follow by moth_model_add_layer. */
 moth_status moth_model_sequential(moth_ctx *ctx, const char *name, moth_model **out);
 /* Adds a layer (gains a reference). Builds it at once when the input's shape is known, which the first layer may say
  * (input_shape). A layer stands once in a Sequential. */
-moth_status moth_model_add(moth_model *model, moth_layer *layer);
+moth_status moth_model_add_layer(moth_model *model, moth_layer *layer);
 /* Completes a Sequential whose input shape was not given; nothing to do when it is built. */
 moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, const int64_t *shape);
 
@@ -73,7 +73,7 @@ moth_model *moth_model_retain(moth_model *model);
 void moth_model_release(moth_model *model); /* NULL is allowed */
 
 /* Draws all weights anew from `seed` and forgets the step count. */
-moth_status moth_model_reset(moth_model *model, uint64_t seed);
+moth_status moth_model_redraw(moth_model *model, uint64_t seed);
 
 /* Runs the graph on tensors (concrete or symbolic) in pass->scope; out[k] belongs to the scope. */
 moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out);

@@ -142,12 +142,12 @@ static moth_status save(moth_model *model, const char *path, bool whole)
     return status;
 }
 
-moth_status moth_model_save(moth_model *model, const char *path)
+moth_status moth_checkpoint_save(moth_model *model, const char *path)
 {
     return save(model, path, true);
 }
 
-moth_status moth_model_save_weights(moth_model *model, const char *path)
+moth_status moth_checkpoint_save_weights(moth_model *model, const char *path)
 {
     return save(model, path, false);
 }
@@ -308,7 +308,7 @@ static moth_status restore_compiled(loader *l, moth_model *model, const moth_val
     if (moth_value_kind_of(spec) != MOTH_NIL) {
         MOTH_TRY(moth_optimizer_new(l->ctx, spec, &l->optimizer));
     }
-    MOTH_TRY(moth_model_compile(model, options, l->optimizer));
+    MOTH_TRY(moth_trainer_compile(model, options, l->optimizer));
     if (l->optimizer) {
         l->optimizer->iterations = moth_value_as_int(moth_value_get(training, "iterations"));
         if (l->optimizer->iterations < 0) {
@@ -360,8 +360,8 @@ static moth_status load(loader *l, const char *path, bool compile, moth_layer_ma
     return take_all(l, *out);
 }
 
-moth_status moth_model_load(moth_ctx *ctx, const char *path, bool compile, moth_layer_maker make, void *user,
-                            moth_model **out)
+moth_status moth_checkpoint_load(moth_ctx *ctx, const char *path, bool compile, moth_layer_maker make, void *user,
+                                 moth_model **out)
 {
     loader l = { .ctx = ctx };
     moth_model *model = NULL;
@@ -376,7 +376,7 @@ moth_status moth_model_load(moth_ctx *ctx, const char *path, bool compile, moth_
     return MOTH_OK;
 }
 
-moth_status moth_model_load_weights(moth_model *model, const char *path)
+moth_status moth_checkpoint_load_weights(moth_model *model, const char *path)
 {
     loader l = { .ctx = model->ctx };
     if (!model->built) {
@@ -434,7 +434,7 @@ static moth_status resume(loader *l, moth_model *model)
     return status;
 }
 
-moth_status moth_model_resume(moth_model *model, const char *path)
+moth_status moth_checkpoint_resume(moth_model *model, const char *path)
 {
     loader l = { .ctx = model->ctx };
     moth_trainer *trainer;
@@ -454,7 +454,7 @@ moth_status moth_model_resume(moth_model *model, const char *path)
 
 /* ---- JSON ---- */
 
-moth_status moth_model_to_json(moth_model *model, int indent, char **text)
+moth_status moth_checkpoint_to_json(moth_model *model, int indent, char **text)
 {
     moth_value *value = NULL;
     moth_buffer buffer = { 0 };
@@ -470,7 +470,8 @@ moth_status moth_model_to_json(moth_model *model, int indent, char **text)
     return status;
 }
 
-moth_status moth_model_from_json(moth_ctx *ctx, const char *text, moth_layer_maker make, void *user, moth_model **out)
+moth_status moth_checkpoint_from_json(moth_ctx *ctx, const char *text, moth_layer_maker make, void *user,
+                                      moth_model **out)
 {
     moth_value *value = NULL;
     MOTH_TRY(moth_io_json_parse(ctx, "model", text, strlen(text), &value));

@@ -324,7 +324,7 @@ static moth_status make_options(moth_model *model, const moth_value *given, moth
     return MOTH_OK;
 }
 
-moth_status moth_model_compile(moth_model *model, const moth_value *given, moth_optimizer *optimizer)
+moth_status moth_trainer_compile(moth_model *model, const moth_value *given, moth_optimizer *optimizer)
 {
     if (!model->built) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
@@ -350,6 +350,20 @@ moth_status moth_model_compile(moth_model *model, const moth_value *given, moth_
     }
     MOTH_TRY(moth_model_each_variable(model, read_trainable, NULL));
     return add_measures(t);
+}
+
+moth_status moth_trainer_reset(moth_model *model, uint64_t seed)
+{
+    moth_trainer *t = model->trainer;
+    if (t) {
+        MOTH_TRY(moth_trainer_idle(t, "reset", true));
+    }
+    MOTH_TRY(moth_model_redraw(model, seed));
+    if (t && t->optimizer) {
+        moth_optimizer_clear(t->optimizer);
+        moth_trainer_forget(t);
+    }
+    return MOTH_OK;
 }
 
 /* ---- values ---- */

@@ -53,11 +53,14 @@ moth_status moth_trainer_of(moth_model *model, moth_trainer **out);
 /* options: a map with loss, loss_weights, metrics (each one for all outputs, a list by output, or a map by output
  * name) and input_scale. optimizer may be NULL. Weights stay as they are; the trainer takes a reference to optimizer,
  * whose slots and steps start anew. */
-moth_status moth_model_compile(moth_model *model, const moth_value *options, moth_optimizer *optimizer);
+moth_status moth_trainer_compile(moth_model *model, const moth_value *options, moth_optimizer *optimizer);
 
 /* MOTH_ERR_STATE while a pass that measures is open (unless `between` batches is good enough) or a program is traced:
  * functions and callbacks of the user must not change what is being used. */
 moth_status moth_trainer_idle(const moth_trainer *trainer, const char *what, bool between);
+
+/* New weights from `seed`, as if the model had just been made: steps and the optimizer start anew too. */
+moth_status moth_trainer_reset(moth_model *model, uint64_t seed);
 
 /* Drops compiled plans: needed when slots of the optimizer were made anew. */
 void moth_trainer_forget(moth_trainer *trainer);

@@ -28,7 +28,7 @@ static void add(moth_model *model, const char *type, moth_value *options)
 {
     moth_layer *layer = NULL;
     CHECK_THAT(moth_layer_new(ctx, type, options, &layer) == MOTH_OK, "%s", moth_error(ctx));
-    CHECK_THAT(layer && moth_model_add(model, layer) == MOTH_OK, "%s", moth_error(ctx));
+    CHECK_THAT(layer && moth_model_add_layer(model, layer) == MOTH_OK, "%s", moth_error(ctx));
     moth_layer_release(layer);
     moth_value_free(options);
 }
@@ -69,7 +69,7 @@ static void compile(moth_model *model, const char *optimizer)
     moth_value_set(options, "loss", moth_value_string("sparse_categorical_crossentropy", 31));
     moth_value_set(options, "metrics", metrics);
     CHECK_THAT(moth_optimizer_new(ctx, spec, &o) == MOTH_OK, "%s", moth_error(ctx));
-    CHECK_THAT(moth_model_compile(model, options, o) == MOTH_OK, "%s", moth_error(ctx));
+    CHECK_THAT(moth_trainer_compile(model, options, o) == MOTH_OK, "%s", moth_error(ctx));
     moth_optimizer_release(o);
     moth_value_free(spec);
     moth_value_free(options);
