@@ -100,9 +100,16 @@ __attribute__((unused)) static double moth_reduce_one(const moth_nest *s, const 
     return acc;
 }
 
+/* gcc would clone what follows for every reducer: 50 KB a kernel variant, for calls that each do a block of work. */
+#ifdef __clang__
+#define MOTH_ONE_COPY __attribute__((unused, noinline))
+#else
+#define MOTH_ONE_COPY __attribute__((unused, noinline, noclone))
+#endif
+
 /* n <= MOTH_REDUCE_CHUNK outputs of a line, the first at input element `at`. centre may be NULL. */
-__attribute__((unused)) static void moth_reduce_chunk(const moth_nest *s, const moth_arg *in, int64_t at, int64_t n,
-                                                      const moth_reducer *f, const double *centre, double *acc)
+MOTH_ONE_COPY static void moth_reduce_chunk(const moth_nest *s, const moth_arg *in, int64_t at, int64_t n,
+                                            const moth_reducer *f, const double *centre, double *acc)
 {
     for (int64_t c = 0; c < n; c++) {
         acc[c] = f->start;
