@@ -3,22 +3,27 @@ local moth = require "moth"
 
 local common = { seed = 1671, batch_size = 128, validation_split = 0.2 }
 
---- Reads `--epochs N`, `--quick` (a tenth of the data, a few epochs), `--seed N` and `--verbose 0|1|2`.
+--- Reads `--epochs N`, `--quick` (a tenth of the data, a few epochs), `--seed N`, `--verbose 0|1|2`, and for sweeps
+-- `--seeds N`: each trial with seeds 1 to N.
 ---@param epochs integer  what the document uses
----@return { epochs: integer, quick: boolean, verbose?: integer }
-function common.options(epochs)
+---@param ... string  the options, where a script is run by another one
+---@return { epochs: integer, quick: boolean, seeds?: integer, verbose?: integer }
+function common.options(epochs, ...)
+    local words = select("#", ...) > 0 and { ... } or arg or {}
+    local known = { ["--epochs"] = true, ["--seed"] = true, ["--seeds"] = true, ["--verbose"] = true }
     local options = { epochs = epochs, quick = false }
     local i = 1
-    while arg and arg[i] do
-        local name, value = arg[i], math.tointeger(tonumber(arg[i + 1]))
+    while words[i] do
+        local name, value = words[i], math.tointeger(tonumber(words[i + 1]))
         if name == "--quick" then
             options.quick = true
             options.epochs = math.min(epochs, 3)
-        elseif (name == "--epochs" or name == "--seed" or name == "--verbose") and value then
+        elseif known[name] and value then
             options[name:sub(3)] = value
             i = i + 1
         else
-            io.stderr:write(("usage: moth %s [--epochs N] [--quick] [--seed N] [--verbose 0|1|2]\n"):format(arg[0]))
+            io.stderr:write(("usage: moth %s [--epochs N] [--quick] [--seed N] [--seeds N] [--verbose 0|1|2]\n")
+                :format(arg[0]))
             os.exit(2)
         end
         i = i + 1
@@ -100,14 +105,15 @@ local loaded
 
 --- Runs one experiment over a list of values of one parameter, prints its table and plots the test accuracy into runs/.
 -- Trials of other epochs, seeds or data are other trials, so these are part of the name under which they are kept.
----@param args table  name, parameter, values, build, options, plot, seeds;
+---@param args table  name, parameter, values, build, options, plot;
 -- build(p) makes the compiled model; p.batch_size, where it is swept, is used by fit
 ---@return table sweep
 function common.sweep(args)
     local options = args.options
     local sweep = moth.sweep {
         name = ("%s-%d-%d%s"):format(args.name, options.epochs, common.seed, options.quick and "-quick" or ""),
-        grid = { [args.parameter] = args.values }, seed = common.seed, seeds = args.seeds,
+        grid = { [args.parameter] = args.values }, seed = common.seed,
+        seeds = options.seeds,
         trial = function(p)
             loaded = loaded or { common.mnist(options, true) }
             local train, test = table.unpack(loaded)

@@ -1,7 +1,7 @@
 --- Test accuracy over nine dropout rates from 0.1 to 1, a fresh model for each; SGD, 20 epochs.
 local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
-local options = common.options(20)
+local options = common.options(20, ...)
 
 print [[
 The document's own sweep is broken: its rate never reaches a layer and the model is never built again, so it trains one

@@ -1,7 +1,7 @@
 --- The optimizers by their defaults on the MLP with dropout 0.3, fresh weights each; 20 epochs.
 local moth = require "moth"
 local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
-local options = common.options(20)
+local options = common.options(20, ...)
 
 return common.sweep {
     name = "optimizer", parameter = "optimizer", options = options,

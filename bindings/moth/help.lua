@@ -65,7 +65,7 @@ end
 
 --- One line for each option: name, kind or default, what it does.
 local function table_text(rows, width)
-    local columns = { 0, 0 }
+    local columns = { 1, 1 }
     for _, row in ipairs(rows) do
         for i = 1, 2 do
             columns[i] = math.max(columns[i], #row[i])
