@@ -170,7 +170,7 @@ for _, run in ipairs(runs) do
 end
 html:table({ "experiment", "parameters", "test score (doc.)", "test score", "test accuracy (doc.)", "test accuracy",
     "range", "at least", "verdict" }, rows)
-html:text [[(doc.) is what the document prints. It compiles again without building the network again, so its RMSprop goes
+html:text [[(doc.) is what the document prints. It compiles again without building the network anew, so its RMSprop goes
 on with the weights that SGD left, and its Adam with those of RMSprop: "then" does the same. The same from fresh weights
 stands below it; those bounds are moth's own. Where the document has no figure there is no verdict.]]
 
@@ -193,7 +193,7 @@ for _, run in ipairs(runs) do
                 html:table({ "epoch", "loss (doc.)", "loss", "accuracy (doc.)", "accuracy", "val_loss (doc.)",
                     "val_loss", "val_accuracy (doc.)", "val_accuracy" }, lines)
             end
-            curves(("%s, %s, seed %d"):format(stage[1], stage[2], seeds[1]), ("runs/report/%s.svg"):format(letter),
+            curves(("%s, seed %d"):format(stage[1], seeds[1]), ("runs/report/%s.svg"):format(letter),
                 results[1])
         end
     end

@@ -121,7 +121,8 @@ bars_spec.positionals = 2
 ---@return string? file
 function plot.bars(args)
     local values = options.read(bars_spec, args)
-    local series = read_series { y = values.values, low = values.low, high = values.high }
+    local heights = data.numbers(values.values, "plot.bars: values")
+    local series = read_series { y = heights, low = values.low, high = values.high }
     series.style = "bars"
     local names = figure.names_of(values.names, "plot.bars: names", #series.y)
     return figure.draw({ panels = { figure.panel_of(values, { series = { series }, categories = names }) } }, values)

@@ -174,14 +174,38 @@ function data.tick_step(low, high, count)
     return 10 * power
 end
 
+-- 1e14 rather than 1e+14, and 1 rather than 1e0.
+local function short(format, x)
+    return (format:format(x):gsub("e%+?(%-?)0*(%d)", "e%1%2"):gsub("^1e0$", "1"))
+end
+
 -- Large numbers are shown by thousands and millions: 2M rather than 2e+06.
-local function large_text(x)
+local function large_text(x, digits)
+    local format = "%." .. digits .. "g"
     for _, unit in ipairs { { 1e9, "G" }, { 1e6, "M" }, { 1e3, "k" } } do
         if math.abs(x) >= unit[1] and math.abs(x) < 1e12 then
-            return ("%.6g%s"):format(x / unit[1], unit[2])
+            return format:format(x / unit[1]) .. unit[2]
         end
     end
-    return ("%g"):format(x)
+    return short(format, x)
+end
+
+-- Texts of numbers far from zero or close to it, with so many digits that no two are the same.
+local function large_texts(list)
+    local texts
+    for digits = 6, 17 do
+        local seen, distinct = {}, true
+        texts = {}
+        for i, x in ipairs(list) do
+            texts[i] = large_text(x, digits)
+            distinct = distinct and not seen[texts[i]]
+            seen[texts[i]] = true
+        end
+        if distinct then
+            break
+        end
+    end
+    return texts
 end
 
 local function linear_ticks(low, high, count, integers)
@@ -191,11 +215,13 @@ local function linear_ticks(low, high, count, integers)
     end
     local decimals = math.max(0, math.ceil(-math.log(step, 10) - 1e-9))
     local large = math.max(math.abs(low), math.abs(high)) >= 1e5 or decimals > 6
-    local ticks = {}
+    local places = {}
     for i = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do
-        local x = i * step
-        local text = large and large_text(x) or ("%." .. decimals .. "f"):format(x == 0 and 0 or x)
-        ticks[#ticks + 1] = { x, text }
+        places[#places + 1] = i * step
+    end
+    local texts, ticks = large and large_texts(places), {}
+    for i, x in ipairs(places) do
+        ticks[i] = { x, texts and texts[i] or ("%." .. decimals .. "f"):format(x == 0 and 0 or x) }
     end
     return ticks
 end
@@ -204,8 +230,9 @@ local function log_ticks(low, high, count)
     local first, last = math.ceil(math.log(low, 10) - 1e-9), math.floor(math.log(high, 10) + 1e-9)
     local stride = math.max(1, math.ceil((last - first + 1) / math.max(count, 1)))
     local ticks = {}
+    local format = (first < -4 or last > 5) and "%.0e" or "%g"
     for exponent = first, last, stride do
-        ticks[#ticks + 1] = { 10.0 ^ exponent, ("%g"):format(10.0 ^ exponent) }
+        ticks[#ticks + 1] = { 10.0 ^ exponent, short(format, 10.0 ^ exponent) }
     end
     -- Within one decade powers of ten say too little.
     if #ticks < 2 then
@@ -213,7 +240,7 @@ local function log_ticks(low, high, count)
             for exponent = first - 1, last + 1 do
                 local x = factor * 10.0 ^ exponent
                 if x >= low and x <= high and factor ~= 1 then
-                    ticks[#ticks + 1] = { x, ("%g"):format(x) }
+                    ticks[#ticks + 1] = { x, short("%g", x) }
                 end
             end
         end
@@ -221,7 +248,7 @@ local function log_ticks(low, high, count)
             return a[1] < b[1]
         end)
     end
-    return ticks
+    return #ticks > 1 and ticks or linear_ticks(low, high, count, false)
 end
 
 --- Where an axis has ticks, and their texts.
@@ -300,7 +327,7 @@ function data.histogram(values, bins, most)
     if not bins then
         local quartiles = sorted[math.ceil(0.75 * #sorted)] - sorted[math.ceil(0.25 * #sorted)]
         local width = 2 * quartiles / (#sorted) ^ (1 / 3)
-        bins = width > 0 and math.ceil(math.min((high - low) / width, most)) or 10
+        bins = width > 0 and math.ceil(math.min((high - low) / width, most)) or low == high and 5 or 10
         bins = math.max(bins, 5)
     end
     if low == high then

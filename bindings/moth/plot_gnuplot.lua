@@ -7,6 +7,7 @@ local data = require "moth.plot_data"
 local files = require "moth.files"
 local options = require "moth.options"
 local plot_svg = require "moth.plot_svg"
+local plot_text = require "moth.plot_text"
 
 local plot_gnuplot = {}
 
@@ -26,6 +27,10 @@ local palettes = {
 
 local PANEL_WIDTH, PANEL_HEIGHT = 640, 400
 local SMALL_WIDTH, SMALL_HEIGHT = 460, 340
+local TITLE, LABEL = 16, 13 -- of texts, in pixels
+
+-- What an axis and its texts take beside the curves, in pixels; the longest name of a category, in letters.
+local MARGINS, LONGEST_NAME = 80, 28
 
 -- ---- writing gnuplot ------------------------------------------------------------------------------------------------
 
@@ -117,21 +122,22 @@ end
 
 local function x_ticks(panel, axis, width)
     if panel.categories then
+        -- Where there is no room for all names, every second or third one stands for its neighbours.
+        local stride = math.ceil(#panel.categories * 1.8 * plot_text.USUAL / (width - MARGINS))
         local ticks = {}
-        for i, name in ipairs(panel.categories) do
-            ticks[i] = { i, name }
+        for i = 1, #panel.categories, stride do
+            ticks[#ticks + 1] = { i, plot_text.cut(panel.categories[i], LONGEST_NAME) }
         end
         return ticks
     end
-    return data.ticks(axis, width / 70)
+    local ticks = data.ticks(axis, width / 70)
+    local room = plot_text.longest(ticks) * plot_text.LETTER + 20
+    return room > 70 and data.ticks(axis, width / room) or ticks
 end
 
-local function rotate_ticks(panel, width)
-    local size = 0
-    for _, name in ipairs(panel.categories or {}) do
-        size = size + (utf8.len(name) or #name) + 2
-    end
-    return size * 7 > width
+-- How names below an axis stand that are `room` pixels apart.
+local function direction(names, room)
+    return names and (plot_text.longest(names) + 1) * plot_text.LETTER > room and "rotate by 35 right" or "norotate"
 end
 
 local function x_axis_of(panel)
@@ -166,16 +172,16 @@ end
 local function set_axes(script, panel, width, height)
     local x_axis = x_axis_of(panel)
     set_axis(script, "x", x_axis, x_ticks(panel, x_axis, width))
-    script:add("set xtics %s", rotate_ticks(panel, width) and "rotate by -35 left" or "norotate")
+    script:add("set xtics %s", direction(panel.categories, (width - MARGINS) / #panel.series[1].x))
     local count = height / 50
     local y_axis = y_axis_of(panel, count)
     set_axis(script, "y", y_axis, data.ticks(y_axis, count))
 end
 
 -- What is drawn for one series: the range behind, then the curve.
-local function series_parts(script, panel, series, index)
+local function series_parts(script, panel, series, index, letters)
     local color = series_colors[(index - 1) % #series_colors + 1]
-    local title = series.label and "title " .. quote(series.label) or "notitle"
+    local title = series.label and "title " .. quote(plot_text.cut(series.label, letters)) or "notitle"
     local parts = {}
     local function part(format, ...)
         parts[#parts + 1] = format:format(...)
@@ -227,9 +233,12 @@ end
 local function xy(script, panel, width, height)
     set_axes(script, panel, width, height)
     local parts, labelled = {}, false
+    -- A legend beside the curves leaves them more than half of the picture.
+    local room = #panel.series <= 4 and width - MARGINS or 0.4 * width
+    local letters = math.max(8, math.floor(room / plot_text.LETTER))
     for i, series in ipairs(panel.series) do
         labelled = labelled or series.label ~= nil
-        local own = series_parts(script, panel, series, i)
+        local own = series_parts(script, panel, series, i, letters)
         table.move(own, 1, #own, #parts + 1, parts)
         bar_labels(script, series, parts)
     end
@@ -278,12 +287,21 @@ local function cell_labels(script, panel)
             local text = panel.texts[i][j]
             if text ~= "" then
                 local t = data.finite(value) and high > low and (value - low) / (high - low) or 0
-                local dark = t > 0.5 or panel.palette == "diverging" and t < 0.2
+                local dark = t > 0.5
+                if panel.palette == "diverging" then
+                    dark = t > 0.85 or t < 0.15
+                end
                 script:add("set label %s at first %d, first %d center %s textcolor rgb '%s' front", quote(text), j, i,
                     font, dark and "#FFFFFF" or INK)
             end
         end
     end
+end
+
+-- How wide and high the cells of a heat map are that nobody chose, in pixels.
+local function cell_size(panel)
+    local cell = math.max(14, math.min(48, 560 // math.max(#panel.values, #panel.values[1])))
+    return math.max(cell, math.min(8 * plot_text.longest(panel.xnames) + 6, 90)), cell
 end
 
 local function heatmap(script, panel)
@@ -293,11 +311,11 @@ local function heatmap(script, panel)
     local function ticks(names)
         local list = {}
         for i, name in ipairs(names) do
-            list[i] = { i, name }
+            list[i] = { i, plot_text.cut(name, LONGEST_NAME) }
         end
         return tick_list(list)
     end
-    script:add("set xtics %s scale 0 norotate", ticks(panel.xnames))
+    script:add("set xtics %s scale 0 %s", ticks(panel.xnames), direction(panel.xnames, (cell_size(panel))))
     script:add("set ytics %s scale 0", ticks(panel.ynames))
     script:add(panel.square and "set size ratio 1" or "set size noratio")
     if panel.texts then
@@ -321,7 +339,8 @@ local function mosaic(panel)
     local down = math.ceil(#panel.images / across)
     local title_room = panel.titles and math.max(TITLE_ROOM, height // 5) or 0
     local cell_height, cell_width = height + GAP + title_room, width + GAP
-    local paper = panel.palette == "rgb" and { panel.limits[2], panel.limits[2], panel.limits[2] } or 0
+    local paper = panel.palette == "rgb" and { panel.limits[2], panel.limits[2], panel.limits[2] }
+        or panel.palette == "diverging" and 0 / 0 or 0
     local rows = {}
     for i = 1, down * cell_height - GAP do
         rows[i] = {}
@@ -379,14 +398,6 @@ end
 
 local drawers = { xy = xy, heatmap = heatmap, images = pictures }
 
-local function longest(names)
-    local size = 0
-    for _, name in ipairs(names) do
-        size = math.max(size, utf8.len(name) or #name)
-    end
-    return size
-end
-
 -- The size of a panel that nobody chose, in pixels of 1/96 inch.
 local function panel_size(panel, panels)
     if panel.kind == "images" then
@@ -396,9 +407,11 @@ local function panel_size(panel, panels)
         return math.max(#rows[1] * pixel + (panel.colorbar and 90 or 20), 160), #rows * pixel + 20
     elseif panel.kind == "heatmap" then
         local rows, columns = #panel.values, #panel.values[1]
-        local cell = math.max(14, math.min(48, 560 // math.max(rows, columns)))
-        local width = math.max(cell, math.min(8 * longest(panel.xnames) + 6, 90))
-        return math.max(columns * width + 130 + 8 * longest(panel.ynames), 260), math.max(rows * cell + 90, 200)
+        local width, height = cell_size(panel)
+        local below = direction(panel.xnames, width) == "norotate" and 0
+            or math.min(plot_text.longest(panel.xnames), LONGEST_NAME) * plot_text.LETTER * 4 // 7
+        local beside = 8 * math.min(plot_text.longest(panel.ynames), LONGEST_NAME)
+        return math.max(columns * width + 130 + beside, 260), math.max(rows * height + 90 + below, 200)
     elseif panels > 1 then
         return SMALL_WIDTH, SMALL_HEIGHT
     end
@@ -430,14 +443,22 @@ local function set_terminal(script, kind, width, height)
     end
 end
 
--- gnuplot puts a legend above the title of its plot; the title of a multiplot stays on top.
+-- gnuplot puts a legend above the title of its plot, and centres the title over the cells of a heat map; the title of a
+-- multiplot is on top and in the middle.
 local function needs_multiplot(figure)
     local panel = figure.panels[1]
-    return #figure.panels > 1 or panel.kind == "xy" and panel.series[1].label and figure.title
+    return #figure.panels > 1
+        or figure.title and (panel.kind == "heatmap" or panel.kind == "xy" and panel.series[1].label)
 end
 
-local function label_of(name, text)
-    return text and ("set %s %s textcolor rgb '%s'"):format(name, quote(text), INK) or "unset " .. name
+-- The text and look of a title or label that has `room` pixels.
+local function fitted(script, text, room, size)
+    local shown, fits = plot_text.fit(text, room, size)
+    return ("%s %s textcolor rgb '%s'"):format(quote(shown), script:font(fits), INK)
+end
+
+local function label_of(script, name, text, room, size)
+    return text and ("set %s %s"):format(name, fitted(script, text, room, size)) or "unset " .. name
 end
 
 --- The gnuplot script of a figure.
@@ -454,16 +475,16 @@ function plot_gnuplot.script(figure, kind, output)
     script:add("set tics nomirror out scale 0.5 textcolor rgb '%s'", INK)
     local single = not needs_multiplot(figure)
     if not single then
-        local title = figure.title and ("title %s %s textcolor rgb '%s'"):format(quote(figure.title),
-            script:font(16), INK) or ""
+        local title = figure.title and "title " .. fitted(script, figure.title, width, TITLE) or ""
         script:add("set multiplot layout %d,%d %s", down, across, title)
     end
     for _, panel in ipairs(figure.panels) do
         local title = panel.title or single and figure.title or nil
-        script:add(label_of("title", title) .. (title and " " .. script:font(16) or ""))
-        script:add(label_of("xlabel", panel.xlabel))
-        script:add(label_of("ylabel", panel.ylabel))
-        drawers[panel.kind](script, panel, width / across, height / down)
+        local panel_width, panel_height = width / across, height / down
+        script:add("%s", label_of(script, "title", title, panel_width - MARGINS / 2, TITLE))
+        script:add("%s", label_of(script, "xlabel", panel.xlabel, panel_width - MARGINS, LABEL))
+        script:add("%s", label_of(script, "ylabel", panel.ylabel, panel_height - MARGINS / 2, LABEL))
+        drawers[panel.kind](script, panel, panel_width, panel_height)
     end
     script:add(single and "unset output" or "unset multiplot; unset output")
     return table.concat(script.lines, "\n") .. "\n"

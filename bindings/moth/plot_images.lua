@@ -64,14 +64,23 @@ function plots.images(args)
     return figure.draw({ panels = { panel } }, values)
 end
 
---- One picture.
+-- Whether a table is { picture, file = … }, as the other plots take it, and no picture of its own.
+local function holds_options(value)
+    return type(value) == "table" and getmetatable(value) == nil
+        and (type(value[1]) == "userdata" or type(next(value, #value > 0 and #value or nil)) == "string")
+end
+
+--- One picture: `plot.image(picture)`, or `plot.image { picture, file = "a.svg" }`.
 ---@param picture any  a tensor or table of shape {h, w} or {h, w, c}
 ---@param settings? table  options of plot.images
 ---@return string? file
 function plots.image(picture, settings)
+    if settings == nil and holds_options(picture) then
+        picture, settings = picture[1], picture
+    end
     local args = { images = { data.image(picture, "plot.image: picture") } }
     for key, value in pairs(settings or {}) do
-        args[key] = value
+        args[key] = key ~= 1 and value or nil
     end
     return plots.images(args)
 end
@@ -85,10 +94,12 @@ local weights_spec = figure.spec_of("plot.weights", {
 weights_spec.positionals = 1
 
 local function first_weights(value)
-    local methods = type(value) == "table" and getmetatable(value) and getmetatable(value).__index and value
-        or type(value) == "userdata" and value
-    if methods and methods.get_weights then
-        local list = methods:get_weights()
+    -- Objects of moth raise for what they do not have: weights alone are a tensor.
+    local has, get_weights = pcall(function()
+        return value.get_weights
+    end)
+    if has and get_weights then
+        local list = get_weights(value)
         if #list == 0 then
             options.fail("plot.weights: the model has no weights")
         end

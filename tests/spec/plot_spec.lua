@@ -206,6 +206,29 @@ describe("plots as files", function()
         svg_of { y = { 0, -1, 10 }, ylog = true }
     end)
 
+    it("cuts what does not fit, and turns names that would run into each other", function()
+        local long = ("a long text "):rep(30)
+        local text = svg_of { y = { 1, 2 }, title = long, xlabel = long, ylabel = long, label = long }
+        assert.is_truthy(text:find("<title>" .. long .. "</title>", 1, true))
+        local shown = 0
+        for one in text:gmatch ">(a long text [^<]*…)</text>" do
+            shown = shown + 1
+            assert.is_true(utf8.len(one) < 110, one)
+        end
+        assert.are.equal(4, shown)
+        text = svg_of({ { "one", "another long name", "a third long name", "four" }, { 1, 2, 3, 4 } }, plot.bars)
+        assert.is_nil(text:find("rotate", 1, true))
+        text = svg_of({ { "one", "another long name", "a third long name", "four" }, { 1, 2, 3, 4 }, width = 400 },
+            plot.bars)
+        assert.are.equal(4, count(text, "rotate"))
+    end)
+
+    it("takes weights as a tensor, and a picture with options", function()
+        assert.is_truthy(svg_of({ tensor { { 1, 2 }, { 3, 4 }, { 5, 6 }, { 7, 8 } } }, plot.weights))
+        assert.are.equal(1, count(svg_of({ tensor(picture(3)) }, plot.image), "<image "))
+        assert.are.equal(1, count(svg_of({ picture(3) }, plot.image), "<image "))
+    end)
+
     it("gives the same bytes again", function()
         local first = svg_of { y = wave, title = "again" }
         assert.are.equal(first, svg_of { y = wave, title = "again" })
@@ -466,13 +489,19 @@ describe("plot data", function()
         assert.are.equal("-200 -100 0 100", ticks({ low = -200, high = 150 }, 4))
         assert.are.equal("1 2 3", ticks({ low = 1, high = 3, integers = true }, 10))
         assert.are.equal("0 500k 1M 1.5M", ticks({ low = 0, high = 1.6e6 }, 4))
-        assert.are.equal("1e-07 2e-07 3e-07", ticks({ low = 0.9e-7, high = 3.1e-7 }, 3))
+        assert.are.equal("1e-7 2e-7 3e-7", ticks({ low = 0.9e-7, high = 3.1e-7 }, 3))
     end)
 
     it("has ticks at powers of ten on logarithmic axes", function()
-        assert.are.equal("1e-05 0.0001 0.001 0.01 0.1 1", ticks({ low = 1e-5, high = 1, log = true }, 8))
-        assert.are.equal("1e-05 0.001 0.1", ticks({ low = 1e-5, high = 1, log = true }, 3))
+        assert.are.equal("1e-5 1e-4 1e-3 1e-2 1e-1 1", ticks({ low = 1e-5, high = 1, log = true }, 8))
+        assert.are.equal("1e-5 1e-3 1e-1", ticks({ low = 1e-5, high = 1, log = true }, 3))
+        assert.are.equal("0.001 0.01 0.1", ticks({ low = 1e-3, high = 0.5, log = true }, 8))
         assert.are.equal("2 5", ticks({ low = 1.5, high = 8, log = true }, 5))
+        assert.are.equal("2.0 2.5 3.0", ticks({ low = 1.9, high = 3.1, log = true }, 3))
+    end)
+
+    it("never gives two ticks the same text", function()
+        assert.are.equal("1G 1.0000001G 1.0000002G", ticks({ low = 1e9, high = 1.0000002e9 }, 3))
     end)
 
     it("counts values in bins, the last of which has both ends", function()
