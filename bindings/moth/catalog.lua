@@ -16,9 +16,9 @@ local function arguments(args)
     local given, positionals = {}, {}
     for key, value in pairs(args) do
         if math.type(key) == "integer" and key >= 1 then
-            positionals[key] = value
+            positionals[key] = options.made(value, 0)
         else
-            given[key] = value
+            given[key] = options.made(value, 0)
         end
     end
     given["[]"] = positionals
@@ -64,14 +64,20 @@ function Spec:__call(...)
     return core.call_spec(nouns[self], self, ...)
 end
 
+-- On tensors a constructor computes with the defaults: `losses.mse(y_true, y_pred)`, `activations.relu(x)`.
 local function spec_constructor(plural, name)
-    return function(args)
-        local given = arguments(args)
+    return options.stands_for_made(function(args, ...)
+        local computes = core.is_tensor(args)
+        local given = arguments(not computes and args or nil)
         given.class = name
         local spec = core.spec(plural, given)
         nouns[spec] = plural
-        return setmetatable(spec, Spec)
-    end
+        setmetatable(spec, Spec)
+        if computes then
+            return spec(args, ...)
+        end
+        return spec
+    end)
 end
 
 setmetatable(nouns, { __mode = "k" })
@@ -97,11 +103,11 @@ local function layer_constructor(name)
 end
 
 local function optimizer_constructor(name)
-    return function(args)
+    return options.stands_for_made(function(args)
         local given = arguments(args)
         given.class = name
         return core.optimizer(given)
-    end
+    end)
 end
 
 -- ---- the tables -----------------------------------------------------------------------------------------------------
@@ -122,8 +128,11 @@ local function strict(plural, entries)
     })
 end
 
-local function build(plural, constructor)
+local function build(plural, constructor, more)
     local entries = {}
+    for name, entry in next, more or {} do
+        entries[name] = entry
+    end
     for _, entry in ipairs(core.entries(plural)) do
         entries[entry.name] = constructor(entry.name)
     end
@@ -135,24 +144,44 @@ end
 
 local spec_tables = "activations initializers regularizers constraints losses metrics schedules"
 for plural in spec_tables:gmatch("%a+") do
+    -- Every loss is a metric too.
     catalog[plural] = build(plural, function(name)
         return spec_constructor(plural, name)
-    end)
+    end, plural == "metrics" and catalog.losses or nil)
 end
 catalog.layers = build("layers", layer_constructor)
 catalog.optimizers = build("optimizers", optimizer_constructor)
 rawset(catalog.layers, "Custom", nil)
 
---- A symbolic input of a functional model: `moth.Input { 28, 28, 1 }`, `moth.Input { 10, dtype = "int32" }`.
+-- A list of sizes, each a whole number above 0.
+local function sizes(value)
+    if type(value) ~= "table" or getmetatable(value) ~= nil then
+        return nil, "a list of sizes"
+    end
+    local list = {}
+    for i = 1, #value do
+        local size = math.type(value[i]) and math.tointeger(value[i])
+        if not size or size < 1 or size > 2 ^ 40 then
+            return nil, ("a list of whole numbers above 0 (entry %d is %s)"):format(i, options.show(value[i]))
+        end
+        list[i] = size
+    end
+    return list
+end
+
+local input_spec = {
+    name = "Input", shape = "shape",
+    { "shape", sizes, required = true },
+    { "dtype", { "float32", "int32", "uint8" }, default = "float32" },
+    { "name", "string" },
+}
+
+--- A symbolic input of a functional model: `moth.Input { 28, 28, 1 }`, `moth.Input { 10, dtype = "int32" }`; also the
+-- first entry of a Sequential.
 ---@param args table|integer  shape of one sample; options dtype, name
 ---@return moth.Symbol
 function catalog.Input(args)
-    local read = options.read({
-        name = "Input", shape = "shape",
-        { "shape", "table", required = true },
-        { "dtype", { "float32", "int32", "uint8" }, default = "float32" },
-        { "name", "string" },
-    }, args == nil and {} or args)
+    local read = options.read(input_spec, args == nil and {} or args)
     return core.input(read.shape, read.dtype, read.name)
 end
 

@@ -290,6 +290,36 @@ function options.declared()
     return specs
 end
 
+-- Constructors that stand for what they make without options.
+local makers = setmetatable({}, { __mode = "k" })
+
+--- Notes that a constructor may be written where an option takes what it makes: `loss = moth.losses.mse`.
+---@generic T
+---@param constructor T
+---@return T constructor
+function options.stands_for_made(constructor)
+    makers[constructor] = true
+    return constructor
+end
+
+--- What was meant where a constructor stands for what it makes, also inside plain lists and tables.
+---@param value any
+---@param depth? integer  how many tables deep (2)
+---@return any
+function options.made(value, depth)
+    depth = depth or 2
+    if makers[value] then
+        return value()
+    elseif type(value) ~= "table" or getmetatable(value) ~= nil or depth == 0 then
+        return value
+    end
+    local copy = {}
+    for key, entry in next, value do
+        copy[key] = options.made(entry, depth - 1)
+    end
+    return copy
+end
+
 --- Reads a constructor's argument by its spec.
 ---@param spec moth.Spec
 ---@param args any  the constructor table, or a bare positional, or nil

@@ -146,7 +146,7 @@ static const moth_entry *const entries[] = {
 };
 static const char *const aliases[] = { "swish", "silu", NULL };
 
-const moth_kind moth_activations = { "activation", "activations", entries, aliases };
+const moth_kind moth_activations = { "activation", "activations", entries, aliases, false };
 
 moth_tensor *moth_activate(moth_pass *pass, const moth_value *spec, moth_tensor *x)
 {

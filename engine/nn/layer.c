@@ -21,7 +21,7 @@ static const moth_entry *const layer_entries[] = {
 static const char *const layer_aliases[] = { "Convolution2D", "Conv2D",    "Convolution1D",    "Conv1D", "MaxPool2D",
                                              "MaxPooling2D",  "AvgPool2D", "AveragePooling2D", NULL };
 
-const moth_kind moth_layers = { "layer", "layers", layer_entries, layer_aliases };
+const moth_kind moth_layers = { "layer", "layers", layer_entries, layer_aliases, false };
 
 const moth_option moth_layer_options[] = {
     { .name = "name", .kind = MOTH_OPTION_STRING, .doc = "name in summaries, files and messages" },
@@ -154,6 +154,12 @@ void moth_layer_release(moth_layer *layer)
 const char *moth_layer_name(const moth_layer *layer)
 {
     return layer->name ? layer->name : layer->type->entry.name;
+}
+
+const char *moth_layer_kind(const moth_layer *layer)
+{
+    const moth_value *other = moth_value_get(layer->config, "class_name");
+    return moth_value_kind_of(other) == MOTH_STRING ? moth_value_as_string(other) : layer->type->entry.name;
 }
 
 /* ---- variables ---- */

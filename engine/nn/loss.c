@@ -243,7 +243,7 @@ static const char *const aliases[] = {
     "kl_divergence",
     NULL,
 };
-const moth_kind moth_losses = { "loss", "losses", entries, aliases };
+const moth_kind moth_losses = { "loss", "losses", entries, aliases, false };
 
 /* ---- shapes ---- */
 

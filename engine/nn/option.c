@@ -452,7 +452,7 @@ moth_status moth_spec_normalize(moth_ctx *ctx, const moth_kind *kind, const moth
     if (is == MOTH_NIL) {
         return keep(ctx, moth_value_nil(), out);
     }
-    if (is == MOTH_FUNCTION) {
+    if (is == MOTH_FUNCTION && !kind->no_functions) {
         return keep(ctx, moth_value_clone(given), out);
     }
     const moth_value *name = is == MOTH_MAP ? moth_value_get(given, "class") : given;

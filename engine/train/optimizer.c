@@ -231,7 +231,7 @@ static const moth_entry *const entries[] = { &sgd.entry,    &rmsprop.entry, &ada
                                              &adamw.entry,  &adagrad.entry, &adadelta.entry,
                                              &adamax.entry, &nadam.entry,   &lion.entry,
                                              NULL };
-const moth_kind moth_optimizers = { "optimizer", "optimizers", entries, NULL };
+const moth_kind moth_optimizers = { "optimizer", "optimizers", entries, NULL, false };
 
 /* ---- life ---- */
 

@@ -129,7 +129,7 @@ static const moth_schedule cycle = {
 static const moth_entry *const entries[] = { &exponential.entry, &cosine.entry, &piecewise.entry,
                                              &warm.entry,        &cycle.entry,  NULL };
 static const char *const aliases[] = { "PiecewiseConstantDecay", "PiecewiseConstant", NULL };
-const moth_kind moth_schedules = { "schedule", "schedules", entries, aliases };
+const moth_kind moth_schedules = { "schedule", "schedules", entries, aliases, true };
 
 double moth_schedule_rate(const moth_value *schedule, int64_t step)
 {
