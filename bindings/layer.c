@@ -251,10 +251,17 @@ static int apply_symbols(lua_State *L, moth_layer *layer)
     return n_out;
 }
 
+static int core_is_symbol(lua_State *L)
+{
+    lua_pushboolean(L, mothb_test_symbol(L, 1) != NULL);
+    return 1;
+}
+
 /* layer(x, { training = … }): on tensors it runs, on symbols it describes */
 static int layer_call(lua_State *L)
 {
     moth_layer *layer = mothb_check_layer(L, 1);
+    mothb_list_arguments(L, 2);
     if (mothb_is_symbols(L, 2)) {
         return apply_symbols(L, layer);
     }
@@ -381,7 +388,8 @@ static int layer_assign(lua_State *L)
 static int layer_tostring(lua_State *L)
 {
     const moth_layer *layer = mothb_check_layer(L, 1);
-    lua_pushfstring(L, "layers.%s%s%s", layer->type->entry.name, layer->name ? " " : "",
+    const char *kind = moth_layer_kind(layer); /* one that is no type of the engine's stands in no table */
+    lua_pushfstring(L, "%s%s%s%s", kind == layer->type->entry.name ? "layers." : "", kind, layer->name ? " " : "",
                     layer->name ? layer->name : "");
     return 1;
 }
@@ -424,10 +432,11 @@ void mothb_new_fields_class(lua_State *L, const char *name, const luaL_Reg *meta
 
 void mothb_open_layer(lua_State *L)
 {
-    static const luaL_Reg functions[] = { { "entries", core_entries },   { "aliases", core_aliases },
-                                          { "spec", core_spec },         { "call_spec", core_call_spec },
-                                          { "is_layer", core_is_layer }, { "layer", core_layer },
-                                          { "input", core_input },       { NULL, NULL } };
+    static const luaL_Reg functions[] = {
+        { "entries", core_entries },     { "aliases", core_aliases },     { "spec", core_spec },
+        { "call_spec", core_call_spec }, { "is_layer", core_is_layer },   { "layer", core_layer },
+        { "input", core_input },         { "is_symbol", core_is_symbol }, { NULL, NULL }
+    };
     static const luaL_Reg metamethods[] = {
         { "__gc", layer_gc }, { "__call", layer_call }, { "__tostring", layer_tostring }, { NULL, NULL }
     };

@@ -23,7 +23,7 @@ static int core_sequential(lua_State *L)
     return 1;
 }
 
-/* functional(name, inputs, outputs, output_names) */
+/* functional(name, inputs, outputs, output_names, input_names) */
 static int core_functional(lua_State *L)
 {
     moth_symbol *in[MOTHB_MAX_TENSORS], *out[MOTHB_MAX_TENSORS];
@@ -38,6 +38,11 @@ static int core_functional(lua_State *L)
             lua_pop(L, 1);
         }
     }
+    for (int k = 0; k < n_in && lua_istable(L, 5); k++) {
+        lua_rawgeti(L, 5, k + 1);
+        MOTHB_CALL(L, moth_symbol_name_input(mothb_ctx(L), in[k], mothb_check_string(L, lua_gettop(L))));
+        lua_pop(L, 1);
+    }
     moth_model **box = mothb_new_object(L, MOTHB_MODEL);
     MOTHB_CALL(L, moth_model_functional(mothb_ctx(L), name, n_in, in, n_out, out, names, box));
     return 1;
@@ -46,7 +51,8 @@ static int core_functional(lua_State *L)
 static int model_add(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
-    MOTHB_CALL(L, moth_model_add_layer(model, mothb_check_layer(L, 2)));
+    moth_symbol *input = mothb_test_symbol(L, 2);
+    MOTHB_CALL(L, input ? moth_model_set_input(model, input) : moth_model_add_layer(model, mothb_check_layer(L, 2)));
     lua_settop(L, 1);
     return 1;
 }
@@ -117,6 +123,45 @@ static int get_output_names(lua_State *L)
     return 1;
 }
 
+/* The names of inputs that have one; false for the others. */
+static int get_input_names(lua_State *L)
+{
+    moth_model *model = mothb_check_model(L, 1);
+    lua_createtable(L, model->n_inputs, 0);
+    for (int k = 0; k < model->n_inputs; k++) {
+        const char *name = model->inputs[k]->use->input_name;
+        if (name) {
+            lua_pushstring(L, name);
+        } else {
+            lua_pushboolean(L, 0);
+        }
+        lua_rawseti(L, -2, k + 1);
+    }
+    return 1;
+}
+
+static int push_symbols(lua_State *L, moth_symbol *const *symbols, int n)
+{
+    lua_createtable(L, n, 0);
+    for (int k = 0; k < n; k++) {
+        mothb_push_symbol(L, symbols[k]);
+        lua_rawseti(L, -2, k + 1);
+    }
+    return 1;
+}
+
+static int get_inputs(lua_State *L)
+{
+    const moth_model *model = mothb_check_model(L, 1);
+    return push_symbols(L, model->inputs, model->n_inputs);
+}
+
+static int get_outputs(lua_State *L)
+{
+    const moth_model *model = mothb_check_model(L, 1);
+    return push_symbols(L, model->outputs, model->n_outputs);
+}
+
 static void push_shapes(lua_State *L, moth_symbol *const *symbols, int n)
 {
     lua_createtable(L, n, 0);
@@ -180,7 +225,7 @@ static int model_rows(lua_State *L)
         lua_createtable(L, 0, 8);
         lua_pushstring(L, use->layer ? use->layer->name : input_name(model, use));
         lua_setfield(L, -2, "name");
-        lua_pushstring(L, use->layer ? use->layer->type->entry.name : "Input");
+        lua_pushstring(L, use->layer ? moth_layer_kind(use->layer) : "Input");
         lua_setfield(L, -2, "type");
         mothb_push_sample_shape(L, &use->out_meta[0]);
         lua_setfield(L, -2, "shape");
@@ -224,6 +269,7 @@ static moth_status model_pass(void *object, moth_pass *pass, int n_in, moth_tens
 static int model_call(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
+    mothb_list_arguments(L, 2);
     moth_tensor *in[MOTHB_MAX_TENSORS];
     int n_in = mothb_check_tensors(L, 2, in);
     return mothb_run_pass(L, model_pass, model, mothb_training_option(L, 3), n_in, in);
@@ -289,7 +335,10 @@ void mothb_open_model(lua_State *L)
                                         { "layers", get_layers },
                                         { "seed", get_seed },
                                         { "step", get_step },
+                                        { "input_names", get_input_names },
                                         { "output_names", get_output_names },
+                                        { "inputs", get_inputs },
+                                        { "outputs", get_outputs },
                                         { "input_shapes", get_input_shapes },
                                         { "output_shapes", get_output_shapes },
                                         { NULL, NULL } };

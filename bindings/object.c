@@ -142,6 +142,27 @@ bool mothb_is_tensors(lua_State *L, int index)
     return is_list_of(L, index, mothb_is_tensor);
 }
 
+/* f(x, y, options) means f({ x, y }, options). */
+void mothb_list_arguments(lua_State *L, int arg)
+{
+    int end = arg;
+    while (mothb_is_tensor(L, end) || mothb_test_symbol(L, end)) {
+        end++;
+    }
+    if (end - arg < 2) {
+        return;
+    }
+    lua_createtable(L, end - arg, 0);
+    for (int i = arg; i < end; i++) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, -2, i - arg + 1);
+    }
+    lua_replace(L, arg);
+    for (int i = arg + 1; i < end; i++) {
+        lua_remove(L, arg + 1);
+    }
+}
+
 void mothb_push_sample_shape(lua_State *L, const moth_meta *m)
 {
     lua_createtable(L, m->rank, 0);

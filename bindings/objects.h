@@ -34,6 +34,7 @@ int mothb_check_tensors(lua_State *L, int arg, moth_tensor **out);
 int mothb_check_symbols(lua_State *L, int arg, moth_symbol **out);
 bool mothb_is_symbols(lua_State *L, int index);
 bool mothb_is_tensors(lua_State *L, int index);
+void mothb_list_arguments(lua_State *L, int arg);
 
 /* A list of the shape without its first dim; dims that count rows become nil-free text is left to Lua: -1. */
 void mothb_push_sample_shape(lua_State *L, const moth_meta *m);

@@ -84,12 +84,41 @@ static int core_list_directory(lua_State *L)
     return 1;
 }
 
+static const char log_key = 0;
+
+/* Called inside the engine: nothing may be raised from here. */
+static void log_line(void *user, const char *line)
+{
+    lua_State *L = ((const mothb_state *)user)->running;
+    if (!lua_checkstack(L, 4)) {
+        return;
+    }
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &log_key) == LUA_TFUNCTION) {
+        lua_pushstring(L, line);
+        lua_pcall(L, 1, 0, 0);
+    } else {
+        lua_pop(L, 1);
+    }
+}
+
+/* set_log(f): f(line) is called with what the engine wants to be known. */
+static int core_set_log(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    mothb_state *state = mothb_get_state(L);
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &log_key);
+    moth_ctx_set_log(state->ctx, log_line, state);
+    return 0;
+}
+
 void mothb_open_system(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "isatty", core_isatty },
         { "list_directory", core_list_directory },
         { "note_interrupt", moth_note_interrupt },
+        { "set_log", core_set_log },
         { "terminal_width", core_terminal_width },
         { "terminal_height", core_terminal_height },
         { NULL, NULL },

@@ -233,7 +233,7 @@ typedef struct loop_box {
     moth_loop loop;
     moth_model *model; /* owned */
     int n_x, n_y;
-    moth_tensor *x[MOTHB_MAX_TENSORS], *y[MOTHB_MAX_TENSORS], *weight; /* owned */
+    moth_tensor *x[MOTHB_MAX_TENSORS], *y[MOTHB_MAX_TENSORS], *weight[MOTHB_MAX_TENSORS]; /* owned */
 } loop_box;
 
 static void loop_release(loop_box *box)
@@ -246,8 +246,8 @@ static void loop_release(loop_box *box)
     }
     for (int k = 0; k < box->n_y; k++) {
         moth_tensor_release(box->y[k]);
+        moth_tensor_release(box->weight[k]);
     }
-    moth_tensor_release(box->weight);
     moth_model_release(box->model);
     memset(box, 0, sizeof *box);
 }
@@ -284,15 +284,31 @@ static void keep_data(lua_State *L, int n, moth_tensor *const *given, moth_tenso
     }
 }
 
-/* pass(model, mode, x, y, { weight, batch_size, first, count, order }): mode "train", "evaluate" or "predict" */
+/* Weights of samples: none, one tensor for all outputs, or a list by output in which false stands for none. */
+static void keep_weights(lua_State *L, int arg, loop_box *box)
+{
+    for (int k = 0; k < box->n_y && !lua_isnoneornil(L, arg); k++) {
+        if (lua_type(L, arg) == LUA_TTABLE) {
+            lua_rawgeti(L, arg, k + 1); /* the list keeps it alive */
+        } else {
+            lua_pushvalue(L, arg);
+        }
+        moth_tensor *weight = lua_toboolean(L, -1) ? mothb_check_tensor(L, lua_gettop(L)) : NULL;
+        int n = 0;
+        keep_data(L, weight ? 1 : 0, &weight, &box->weight[k], &n);
+        lua_pop(L, 1);
+    }
+}
+
+/* pass(model, mode, x, y, weight, batch_size, first, count, order, goes_on): mode "train", "evaluate" or "predict" */
 static int model_pass(lua_State *L)
 {
     static const char *const modes[] = { "train", "evaluate", "predict", NULL };
+    lua_settop(L, 10); /* arguments that are not given are nil, not what is pushed later */
     moth_model *model = mothb_check_model(L, 1);
     moth_mode mode = (moth_mode)luaL_checkoption(L, 2, NULL, modes);
     moth_tensor *x[MOTHB_MAX_TENSORS], *y[MOTHB_MAX_TENSORS];
     int n_x = mothb_check_tensors(L, 3, x), n_y = mode == MOTH_PREDICT ? 0 : mothb_check_tensors(L, 4, y);
-    moth_tensor *weight = lua_isnoneornil(L, 5) ? NULL : mothb_check_tensor(L, 5);
     int64_t batch = mothb_check_int(L, 6, 1, INT32_MAX), first = mothb_check_int(L, 7, 0, INT32_MAX);
     int64_t count = mothb_check_int(L, 8, 0, INT32_MAX);
     moth_tensor *order = lua_isnoneornil(L, 9) ? NULL : mothb_check_tensor(L, 9);
@@ -302,11 +318,12 @@ static int model_pass(lua_State *L)
     box->model = moth_model_retain(model);
     keep_data(L, n_x, x, box->x, &box->n_x);
     keep_data(L, n_y, y, box->y, &box->n_y);
-    box->weight = moth_tensor_retain(weight);
+    keep_weights(L, 5, box);
     moth_trainer *t = NULL;
     MOTHB_CALL(L,
                mode == MOTH_PREDICT ? moth_trainer_of(model, &t) : moth_model_compiled(model, mode == MOTH_TRAIN, &t));
     moth_data data = { .n_x = n_x, .n_y = n_y, .x = box->x, .y = box->y, .weight = box->weight };
+    data.goes_on = lua_toboolean(L, 10);
     MOTHB_CALL(L, moth_loop_open(&box->loop, t, mode, &data, batch, first, count, order));
     box->open = true;
     return 1;

@@ -9,21 +9,22 @@ local methods = core.model_methods
 
 -- What a file cannot hold comes from the table `custom`: layers made by moth.Layer by their name, functions of Lambda
 -- layers by the layer's name.
+-- Raises without a position: the load that it is part of puts the caller's in front.
 local function maker(given)
     given = given or {}
     return function(kind, config)
         if kind == "Custom" then
             local prototype = given[config.class_name]
             if not core.is_layer(prototype) or not prototype.class then
-                options.fail(("layer %q was written in Lua; pass it as custom = { [%q] = layer }"):format(config.name,
-                    config.class_name))
+                error(("layer %q was written in Lua; pass it as custom = { [%q] = layer }"):format(config.name,
+                    config.class_name), 0)
             end
             return custom.instance(prototype.class, config.config, config.name, config.input_shape, config.trainable)
         elseif kind == "Lambda" then
             local f = given[config.name]
             if type(f) ~= "function" then
-                options.fail(("Lambda %q needs its function: pass custom = { [%q] = function }"):format(config.name,
-                    config.name))
+                error(("Lambda %q needs its function: pass custom = { [%q] = function }"):format(config.name,
+                    config.name), 0)
             end
             config["function"] = f
             return core.layer("Lambda", config)
@@ -37,11 +38,18 @@ local load_spec = {
     { "compile", "boolean", default = true },
 }
 
+local function check_path(who, path)
+    if type(path) ~= "string" or path == "" then
+        options.fail(("%s: path must be a text; got %s"):format(who, options.show(path)))
+    end
+    return path
+end
+
 --- Saves the whole model: architecture, weights, optimizer and counters. Training goes on after loading as if it had
 -- never been interrupted.
 ---@param path string
 function methods:save(path)
-    core.save_model(self, path)
+    core.save_model(self, check_path("save", path))
     return self
 end
 
@@ -52,7 +60,7 @@ end
 function checkpoint.load_model(path, args)
     local read = options.read(load_spec, args)
     require "moth.model" -- the methods of what is loaded
-    local model = core.load_model(path, read.compile, maker(read.custom))
+    local model = core.load_model(check_path("load_model", path), read.compile, maker(read.custom))
     model.optimizer = core.optimizer_of(model)
     return model
 end
@@ -60,21 +68,21 @@ end
 --- Writes the weights alone.
 ---@param path string
 function methods:save_weights(path)
-    core.save_weights(self, path)
+    core.save_weights(self, check_path("save_weights", path))
     return self
 end
 
 --- Takes the weights from a file of a model with the same layers; nothing changes when one does not fit.
 ---@param path string
 function methods:load_weights(path)
-    core.load_weights(self, path)
+    core.load_weights(self, check_path("load_weights", path))
     return self
 end
 
 --- Goes on in this compiled model from a file that save wrote of the same model: weights, optimizer, counters and seed.
 ---@param path string
 function methods:resume(path)
-    core.resume_model(self, path)
+    core.resume_model(self, check_path("resume", path))
     return self
 end
 

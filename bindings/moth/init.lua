@@ -49,6 +49,15 @@ local function load_part(self, name)
     return value
 end
 
+-- What the engine wants to be known is said once.
+local said = {}
+core.set_log(function(line)
+    if not said[line] then
+        said[line] = true
+        require("moth.progress").default():message("moth: " .. line)
+    end
+end)
+
 return setmetatable(moth, {
     __index = load_part,
     -- Listing what there is loads all of it.

@@ -1,6 +1,7 @@
 --- Models: Sequential and Model, and what people do with them. The methods here join those that the engine gives.
 
 local core = require "moth.core"
+local batches = require "moth.batches"
 local options = require "moth.options"
 local catalog = require "moth.catalog"
 
@@ -24,7 +25,7 @@ function model.Sequential(args)
     end
     local made = core.sequential(args.name)
     for i = 1, #args do
-        if not core.is_layer(args[i]) then
+        if not core.is_layer(args[i]) and not core.is_symbol(args[i]) then
             options.fail(("Sequential: entry %d must be a layer; got %s"):format(i, options.show(args[i])))
         end
         made:add(args[i])
@@ -61,57 +62,14 @@ end
 ---@return moth.Model
 function model.Model(args)
     local read = options.read({
-        name = "Model", positionals = 0,
+        name = "Model", positionals = 2,
         { "inputs", "any", required = true },
         { "outputs", "any", required = true },
         { "name", "string" },
     }, args)
-    local inputs = ends(read.inputs, "inputs")
+    local inputs, input_names = ends(read.inputs, "inputs")
     local outputs, names = ends(read.outputs, "outputs")
-    return core.functional(read.name, inputs, outputs, names)
-end
-
--- ---- data -----------------------------------------------------------------------------------------------------------
-
--- x or y as a list of tensors in the order of the model's inputs or outputs.
-local function as_list(self, value, what, names)
-    if core.is_tensor(value) then
-        return { value }
-    elseif type(value) ~= "table" then
-        options.fail(("%s must be a tensor, a list or a table of tensors; got %s"):format(what, options.show(value)))
-    end
-    local list = value
-    if names and #value == 0 then
-        list = {}
-        for key in pairs(value) do
-            local known = false
-            for _, name in ipairs(names) do
-                known = known or name == key
-            end
-            if not known then
-                options.fail(("%s: %s"):format(what, options.unknown("the model has no output", key, names)))
-            end
-        end
-        for i, name in ipairs(names) do
-            list[i] = value[name]
-        end
-        if #list ~= #names then
-            options.fail(("%s: one tensor for each output is needed: %s"):format(what, table.concat(names, ", ")))
-        end
-    end
-    for i, entry in ipairs(list) do
-        if not core.is_tensor(entry) then
-            options.fail(("%s[%d] must be a tensor; got %s"):format(what, i, options.show(entry)))
-        end
-    end
-    if #list == 0 then
-        options.fail(what .. ": no tensor given")
-    end
-    return list, self
-end
-
-local function samples(list)
-    return #list[1].shape > 0 and list[1].shape[1] or 0
+    return core.functional(read.name, inputs, outputs, names, input_names)
 end
 
 -- ---- compile --------------------------------------------------------------------------------------------------------
@@ -125,11 +83,65 @@ local compile_spec = {
     { "input_scale", "number", above = 0 },
 }
 
+-- A metric that logs show under a name of its own.
+local function named_metric(name, metric)
+    if type(metric) == "function" then
+        return { class = "function", ["function"] = metric, log_name = name }
+    elseif type(metric) == "string" then
+        return { class = metric, log_name = name }
+    elseif type(metric) == "table" and metric.class then
+        local copy = { log_name = name }
+        for key, value in pairs(metric) do
+            copy[key] = value
+        end
+        return copy
+    end
+    options.fail(("compile: metrics: %s must be a name, a metric or a function; got %s"):format(options.show(name),
+        options.show(metric)))
+end
+
+-- Metrics of one output: one, or a list in which some have a name of their own (`{ "accuracy", far = function … }`).
+local function metric_list(value)
+    if type(value) ~= "table" or value.class or getmetatable(value) ~= nil then
+        return value
+    end
+    local list, names = table.move(value, 1, #value, 1, {}), {}
+    for key in pairs(value) do
+        if type(key) == "string" then
+            names[#names + 1] = key
+        end
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+        list[#list + 1] = named_metric(name, value[name])
+    end
+    return list
+end
+
+-- The metrics as the engine takes them: for all outputs, or by output.
+local function metrics_of(self, value)
+    if type(value) ~= "table" or value.class or getmetatable(value) ~= nil then
+        return value
+    end
+    local by_output, outputs = #self.output_names > 1, {}
+    for _, name in ipairs(self.output_names) do
+        by_output, outputs[name] = by_output or value[name] ~= nil, true
+    end
+    if not by_output then
+        return metric_list(value)
+    end
+    local result = {}
+    for key, entry in pairs(value) do
+        result[key] = metric_list(entry)
+    end
+    return result
+end
+
 --- Says how the model is trained. Weights stay as they are; slots of the optimizer start anew.
 ---@param args { optimizer?: any, loss: any, metrics?: any, loss_weights?: any, input_scale?: number }
 ---@return moth.Model self
 function methods:compile(args)
-    local read = options.read(compile_spec, args)
+    local read = options.made(options.read(compile_spec, args), 3)
     if read.loss == nil then
         options.fail("compile: loss is missing")
     end
@@ -139,7 +151,8 @@ function methods:compile(args)
     end
     self.compiled_with = { optimizer, read }
     core.compile(self, optimizer, {
-        loss = read.loss, loss_weights = read.loss_weights, metrics = read.metrics, input_scale = read.input_scale,
+        loss = read.loss, loss_weights = read.loss_weights, metrics = metrics_of(self, read.metrics),
+        input_scale = read.input_scale,
     })
     self.optimizer = optimizer
     self.history, self.stop_training = nil, false
@@ -158,313 +171,6 @@ function methods:compile(args)
     return self
 end
 
-local function make_ready(self, x)
-    if not self.built then
-        local shape = {}
-        for d = 2, #x[1].shape do
-            shape[d - 1] = x[1].shape[d]
-        end
-        self:build(shape)
-    end
-    if self.pending_compile then
-        local args = self.pending_compile
-        self.pending_compile = nil
-        compile_now(self, args)
-    end
-end
-
--- ---- passes ---------------------------------------------------------------------------------------------------------
-
--- Weights of samples may be a tensor or a plain list.
-local function weight_tensor(weight)
-    if type(weight) == "table" then
-        return core.tensor(weight, { dtype = "float32" })
-    elseif weight ~= nil and not core.is_tensor(weight) then
-        options.fail("sample_weight must be a tensor or a list; got " .. options.show(weight))
-    end
-    return weight and weight.dtype ~= "float32" and weight:to("float32") or weight
-end
-
-local function sample_weights(self, y, read)
-    if read.class_weight and read.sample_weight then
-        options.fail("fit: class_weight and sample_weight exclude each other")
-    elseif read.sample_weight then
-        return weight_tensor(read.sample_weight)
-    elseif read.class_weight then
-        if #self.output_names > 1 then
-            options.fail("fit: class_weight needs a model with one output")
-        end
-        local named = {}
-        for class, weight in pairs(read.class_weight) do
-            if math.type(class) ~= "integer" or not math.type(weight) then
-                options.fail("fit: class_weight must be a table { [class] = weight }")
-            end
-            named[tostring(class)] = weight
-        end
-        return core.class_weights(y[1], named)
-    end
-end
-
--- Runs all batches of a pass; `each` (optional) is called after each batch.
-local function run_pass(pass, each)
-    local left
-    repeat
-        left = pass:run(each and 1 or 1000000)
-        if each then
-            each()
-        end
-    until left == 0
-end
-
-local function evaluate_pass(self, x, y, weight, batch_size, first, count, each)
-    local pass <close> = core.pass(self, "evaluate", x, y, weight, batch_size, first, count)
-    run_pass(pass, each)
-    return core.values(self)
-end
-
--- The mean over batches that a generator gives: each batch is a pass of its own, weighted by its samples.
-local function generator_mean()
-    local sums, total = {}, 0
-    return function(values, n)
-        total = total + n
-        for name, value in pairs(values) do
-            if math.type(value) then
-                sums[name] = (sums[name] or 0) + value * n
-            end
-        end
-    end, function()
-        local means = {}
-        for name, sum in pairs(sums) do
-            means[name] = total > 0 and sum / total or 0 / 0
-        end
-        return means
-    end
-end
-
--- ---- fit ------------------------------------------------------------------------------------------------------------
-
-local function callable(value)
-    local meta = debug.getmetatable(value)
-    return (type(value) == "function" or type(meta) == "table" and meta.__call) and value or nil, "a function"
-end
-
-local fit_spec = {
-    name = "fit", positionals = 0,
-    { "batch_size", "integer", default = 32, min = 1 },
-    { "epochs", "integer", default = 1, min = 0 },
-    { "validation_split", "number", default = 0, min = 0, below = 1 },
-    { "validation_data", "table" },
-    { "validation_batch_size", "integer", min = 1 },
-    { "validation_freq", "integer", default = 1, min = 1 },
-    { "validation_steps", "integer", min = 1 },
-    { "shuffle", "boolean", default = true },
-    { "verbose", { 0, 1, 2 } },
-    { "callbacks", "any" },
-    { "class_weight", "table" },
-    { "sample_weight", "any" },
-    { "initial_epoch", "integer", default = 0, min = 0 },
-    { "steps_per_epoch", "integer", min = 1 },
-    { "augment", callable },
-    { "nan", { "stop", "continue" }, default = "stop" },
-}
-
--- Which samples train, which validate, and from where.
-local function split(self, x, y, read)
-    local n = samples(x)
-    local plan = { x = x, y = y, first = 0, count = n }
-    if read.validation_data then
-        local vx = as_list(self, read.validation_data[1], "validation_data[1]")
-        local vy = as_list(self, read.validation_data[2], "validation_data[2]", self.output_names)
-        plan.val_x, plan.val_y, plan.val_first, plan.val_count = vx, vy, 0, samples(vx)
-        plan.val_weight = weight_tensor(read.validation_data[3])
-    elseif read.validation_split > 0 then
-        local at = math.floor(n * (1 - read.validation_split))
-        if at == 0 or at == n then
-            options.fail(("fit: validation_split %g leaves %d of %d samples for training and %d for validation"):format(
-                read.validation_split, at, n, n - at))
-        end
-        plan.count = at
-        plan.val_x, plan.val_y, plan.val_first, plan.val_count = x, y, at, n - at
-    end
-    if plan.count == 0 then
-        options.fail("fit: there are no samples")
-    end
-    return plan
-end
-
-local function validate(self, plan, read, list)
-    local batch = read.validation_batch_size or read.batch_size
-    local count = plan.val_count
-    if read.validation_steps then
-        count = math.min(count, read.validation_steps * batch)
-    end
-    list:call("on_test_begin", {})
-    local step, each = 0, nil
-    if list:wants("on_test_batch_end") then
-        each = function()
-            step = step + 1
-            list:call("on_test_batch_end", step, {})
-        end
-    end
-    local values = evaluate_pass(self, plan.val_x, plan.val_y, plan.val_weight, batch, plan.val_first, count, each)
-    list:call("on_test_end", values)
-    return values
-end
-
--- One epoch over tensors. Batches run in C; between them only what callbacks ask for.
-local function train_epoch(self, plan, read, list, logs)
-    local order = read.shuffle and core.shuffle(self, plan.count) or nil
-    local count = plan.count
-    if read.steps_per_epoch then
-        count = math.min(count, read.steps_per_epoch * read.batch_size)
-        order = order and order:slice(1, 1, count)
-    end
-    local x = plan.x
-    if read.augment then
-        x = { read.augment(plan.x[1], self.seed, self.step) }
-    end
-    local pass <close> = core.pass(self, "train", x, plan.y, plan.weight, read.batch_size, plan.first, count, order)
-    local each_batch = list:wants("on_batch_begin") or list:wants("on_batch_end")
-    local batch, left = 0
-    repeat
-        if each_batch then
-            list:call("on_batch_begin", batch + 1, logs)
-        end
-        left = pass:run(1)
-        batch = batch + 1
-        if each_batch then
-            list:call("on_batch_end", batch, core.values(self))
-        end
-    until left == 0 or self.stop_training
-    return core.values(self)
-end
-
--- One epoch over what a generator gives: x, y[, w] for each batch, nil at the end.
-local function train_generator(self, generator, read, list, logs)
-    local add, means = generator_mean()
-    local batch = 0
-    while not self.stop_training and batch ~= read.steps_per_epoch do
-        local x, y, w = generator()
-        if x == nil then
-            break
-        end
-        batch = batch + 1
-        x, y = as_list(self, x, "x"), as_list(self, y, "y", self.output_names)
-        make_ready(self, x)
-        list:call("on_batch_begin", batch, logs)
-        local n = samples(x)
-        local pass <close> = core.pass(self, "train", x, y, w, n, 0, n)
-        run_pass(pass)
-        add(core.values(self), n)
-        list:call("on_batch_end", batch, means())
-    end
-    if batch == 0 then
-        options.fail("fit: the generator gave no batch")
-    end
-    return means()
-end
-
-local function metric_names(self)
-    local names = {}
-    for _, measure in ipairs(core.measures(self)) do
-        names[#names + 1] = measure.name
-    end
-    return names
-end
-
-local function make_params(self, plan, read)
-    local steps = plan and (plan.count + read.batch_size - 1) // read.batch_size or read.steps_per_epoch
-    return {
-        epochs = read.epochs, steps = steps and math.min(steps, read.steps_per_epoch or steps),
-        samples = plan and plan.count, verbose = read.verbose, metrics = metric_names(self),
-        initial_epoch = read.initial_epoch,
-        validation_steps = plan and plan.val_count and (plan.val_count + read.batch_size - 1) // read.batch_size,
-    }
-end
-
--- Epochs until the end, a request to stop, or an error; on_train_end comes in each case.
-local function run_epochs(self, plan, generator, read, list, params)
-    -- A callback may know of epochs that are done (BackupAndRestore).
-    for epoch = params.initial_epoch + 1, read.epochs do
-        local logs = {}
-        list:call("on_epoch_begin", epoch, logs)
-        local values = generator and train_generator(self, generator, read, list, logs)
-            or train_epoch(self, plan, read, list, logs)
-        for name, value in pairs(values) do
-            logs[name] = value
-        end
-        local due = plan and plan.val_x and (epoch - read.initial_epoch) % read.validation_freq == 0
-        if due then
-            for name, value in pairs(validate(self, plan, read, list)) do
-                logs["val_" .. name] = value
-            end
-        end
-        list:call("on_epoch_end", epoch, logs)
-        if self.stop_training then
-            break
-        end
-    end
-end
-
-local function is_interrupt(err)
-    return type(err) == "string" and err:find("interrupted", 1, true) ~= nil
-end
-
---- Trains the model. x and y are tensors (lists, tables by output name), or x is a generator.
----@param x any
----@param y? any
----@param args? table  options of fit
----@return moth.Callback history
-function methods:fit(x, y, args)
-    local callback, callbacks = require "moth.callback", require "moth.callbacks"
-    local generator = type(x) == "function" and x or nil
-    if generator and args == nil and type(y) == "table" then
-        y, args = nil, y
-    end
-    local read = options.read(fit_spec, args)
-    local plan
-    if not generator then
-        local xs = as_list(self, x, "x")
-        make_ready(self, xs)
-        plan = split(self, xs, as_list(self, y, "y", self.output_names), read)
-        plan.weight = sample_weights(self, plan.y, read)
-        if read.validation_split > 0 and not read.validation_data and read.sample_weight then
-            plan.val_weight = plan.weight -- class weights count in training only, as in Keras
-        end
-    elseif read.validation_data then
-        local vx = as_list(self, read.validation_data[1], "validation_data[1]")
-        make_ready(self, vx)
-        plan = split(self, vx, as_list(self, read.validation_data[2], "validation_data[2]", self.output_names), read)
-    end
-    if plan and plan.val_x then -- what does not fit is told before the first epoch, not after it
-        core.pass(self, "evaluate", plan.val_x, plan.val_y, plan.val_weight, 1, plan.val_first, plan.val_count):close()
-    end
-    core.ignore_nonfinite(self, read.nan == "continue")
-    local params = make_params(self, not generator and plan, read)
-    local list = callback.list(read.callbacks, {
-        model = self, params = params, history = callbacks.History(),
-        bar = read.verbose ~= 0 and callbacks.ProgressBar {} or nil,
-    })
-    self.stop_training = false
-    self.history = list.history
-    list:call("on_train_begin", {})
-    local good, err = xpcall(run_epochs, function(message)
-        return message
-    end, self, plan, generator, read, list, params)
-    params.interrupted = not good and is_interrupt(err) or nil
-    params.failed = not good and not params.interrupted or nil
-    if good or params.interrupted then
-        list:call("on_train_end", {})
-    else
-        pcall(list.call, list, "on_train_end", {})
-        error(err, 0)
-    end
-    if params.interrupted then
-        core.note_interrupt()
-    end
-    return list.history
-end
-
 -- ---- evaluate, predict ----------------------------------------------------------------------------------------------
 
 local evaluate_spec = {
@@ -475,37 +181,49 @@ local evaluate_spec = {
     { "steps", "integer", min = 1 },
 }
 
---- Loss and metrics over data: `{ loss = …, accuracy = … }`.
+-- Tensors as a source; y may be nil where only x counts.
+local function source_of(self, x, y, read, who)
+    if type(x) == "function" then
+        if read.sample_weight then
+            options.fail(who .. ": a generator gives weights as its third value, not by sample_weight")
+        end
+        return { who = who, generator = x, steps = read.steps }
+    end
+    local xs = batches.inputs(self, x, "x")
+    batches.make_ready(self, xs)
+    local ys = batches.targets(self, y, "y")
+    local count = batches.samples(xs)
+    count = read.steps and math.min(count, read.steps * read.batch_size) or count
+    if count == 0 then
+        options.fail(who .. ": there are no samples")
+    end
+    return {
+        who = who, x = xs, y = ys, weight = batches.sample_weights(self, ys, read, who), batch_size = read.batch_size,
+        first = 0, count = count, steps = (count + read.batch_size - 1) // read.batch_size,
+    }
+end
+
+--- Loss and metrics over data, or over what a generator gives: `{ loss = …, accuracy = … }`.
 ---@param x any
----@param y any
+---@param y? any
 ---@param args? { batch_size?: integer, verbose?: integer, sample_weight?: any, steps?: integer }
 ---@return table<string, number>
 function methods:evaluate(x, y, args)
+    if type(x) == "function" and args == nil and type(y) == "table" then
+        y, args = nil, y
+    end
     local read = options.read(evaluate_spec, args)
-    local xs = as_list(self, x, "x")
-    make_ready(self, xs)
-    local ys = as_list(self, y, "y", self.output_names)
-    local count = samples(xs)
-    if read.steps then
-        count = math.min(count, read.steps * read.batch_size)
-    end
-    if count == 0 then
-        options.fail("evaluate: there are no samples")
-    end
-    local bar
+    local source = source_of(self, x, y, read, "evaluate")
+    local bar, step = nil, 0
     if read.verbose > 0 then
-        bar = require("moth.progress").start {
-            total = (count + read.batch_size - 1) // read.batch_size, samples = count, verbose = read.verbose,
-        }
+        bar = require("moth.progress").start { total = source.steps, samples = source.count, verbose = read.verbose }
     end
-    local step = 0
-    local values = evaluate_pass(self, xs, ys, sample_weights(self, ys, read), read.batch_size, 0, count,
-        bar and function()
-            step = step + 1
-            bar:update(step, {})
-        end)
+    local values = batches.evaluate(self, source, bar and function()
+        step = step + 1
+        bar:update(step, {})
+    end)
     if bar then
-        bar:finish(require("moth.progress").pairs(values, metric_names(self)))
+        bar:finish(require("moth.progress").pairs(values, batches.measure_names(self)))
     end
     local matrix = require "moth.matrix"
     for name, value in pairs(values) do
@@ -520,20 +238,47 @@ local predict_spec = {
     name = "predict", positionals = 0,
     { "batch_size", "integer", default = 32, min = 1 },
     { "verbose", { 0, 1, 2 }, default = 0 },
+    { "steps", "integer", min = 1 },
 }
 
-local function predict(self, x, args)
-    local read = options.read(predict_spec, args)
-    local xs = as_list(self, x, "x")
-    make_ready(self, xs)
-    local pass <close> = core.pass(self, "predict", xs, nil, nil, read.batch_size, 0, samples(xs))
-    run_pass(pass)
+local function predict_tensors(self, xs, batch_size, count)
+    batches.make_ready(self, xs)
+    local pass <close> = core.pass(self, "predict", xs, nil, nil, batch_size, 0, count)
+    batches.run(pass)
     return pass:results()
 end
 
---- The model's outputs for x: a tensor, or a table by output name where there are several.
+-- All that a generator gives, one behind the other.
+local function predict_generated(self, generator, steps)
+    local parts, joined = {}, {}
+    for _, xs in batches.generated(self, generator, "predict", steps, false) do
+        local n = batches.samples(xs)
+        for k, result in ipairs(predict_tensors(self, xs, math.max(n, 1), n)) do
+            parts[k] = parts[k] or {}
+            table.insert(parts[k], result)
+        end
+    end
+    for k, list in ipairs(parts) do
+        joined[k] = core.cat(list, 1)
+    end
+    return joined
+end
+
+local function predict(self, x, args)
+    local read = options.read(predict_spec, args)
+    if type(x) == "function" then
+        return predict_generated(self, x, read.steps)
+    end
+    local xs = batches.inputs(self, x, "x")
+    local count = batches.samples(xs)
+    return predict_tensors(self, xs, read.batch_size,
+        read.steps and math.min(count, read.steps * read.batch_size) or count)
+end
+
+--- The model's outputs for x, or for what a generator gives: a tensor, or a table by output name where there are
+-- several.
 ---@param x any
----@param args? { batch_size?: integer }
+---@param args? { batch_size?: integer, steps?: integer, verbose?: integer }
 ---@return moth.Tensor|table<string, moth.Tensor>
 function methods:predict(x, args)
     local results = predict(self, x, args)
@@ -545,6 +290,13 @@ function methods:predict(x, args)
         named[name] = results[i]
     end
     return named
+end
+
+--- The outputs for one batch.
+---@param x any
+---@return moth.Tensor|table<string, moth.Tensor>
+function methods:predict_on_batch(x)
+    return self:predict(x, { batch_size = math.max(1, batches.samples(batches.inputs(self, x, "x"))) })
 end
 
 local function single_output(self, what, x, args)
@@ -574,19 +326,24 @@ methods.predict_probs = methods.predict_proba
 
 -- ---- single batches -------------------------------------------------------------------------------------------------
 
-local batch_spec = { name = "train_on_batch", positionals = 0, { "sample_weight", "any" }, { "class_weight", "table" } }
+local batch_specs = {
+    train = { name = "train_on_batch", positionals = 0, { "sample_weight", "any" }, { "class_weight", "table" } },
+    evaluate = { name = "test_on_batch", positionals = 0, { "sample_weight", "any" } },
+}
 
 local function on_batch(self, mode, x, y, args)
-    local read = options.read(batch_spec, args)
-    local xs = as_list(self, x, "x")
-    make_ready(self, xs)
-    local ys = as_list(self, y, "y", self.output_names)
-    local n = samples(xs)
+    local spec = batch_specs[mode]
+    local read = options.read(spec, args)
+    local xs = batches.inputs(self, x, "x")
+    batches.make_ready(self, xs)
+    local ys = batches.targets(self, y, "y")
+    local n = batches.samples(xs)
     if n == 0 then
-        options.fail((mode == "train" and "train_on_batch" or "test_on_batch") .. ": there are no samples")
+        options.fail(spec.name .. ": there are no samples")
     end
-    local pass <close> = core.pass(self, mode, xs, ys, sample_weights(self, ys, read), n, 0, n)
-    run_pass(pass)
+    local weight = batches.sample_weights(self, ys, read, spec.name)
+    local pass <close> = core.pass(self, mode, xs, ys, weight, n, 0, n)
+    batches.run(pass)
     return core.values(self)
 end
 
@@ -712,6 +469,7 @@ function methods:count_params()
 end
 
 -- More methods of models.
+require "moth.fit"
 require "moth.summary"
 require "moth.checkpoint"
 require "moth.image"

@@ -406,6 +406,10 @@ static moth_status make_sequential(reader *r, const char *name, moth_model **out
     if (moth_value_count(inputs) > 0) {
         status = read_input(r, moth_value_at(inputs, 0), &input);
     }
+    bool says_shape = r->n_layers > 0 && moth_config_has(r->layers[0]->config, "input_shape");
+    if (status == MOTH_OK && input && !says_shape) { /* an Input stood first, or the shape came with data */
+        status = moth_model_set_input(*out, input);
+    }
     for (int i = 0; i < r->n_layers && status == MOTH_OK; i++) {
         status = moth_model_add_layer(*out, r->layers[i]);
     }

@@ -82,6 +82,9 @@ void moth_layer_release(moth_layer *layer); /* NULL is allowed */
 /* Name for messages: its own, or its type's. */
 const char *moth_layer_name(const moth_layer *layer);
 
+/* What kind of layer it is, as summaries say it: its type, or the name of a layer that is written elsewhere. */
+const char *moth_layer_kind(const moth_layer *layer);
+
 /* Adds a variable while building (MOTH_ERR_STATE at other times), each under a name of its own; *out (may be NULL) is
  * borrowed. Data come with moth_layer_initialize. */
 typedef struct moth_variable_spec {

@@ -425,15 +425,26 @@ static const moth_entry *const entries[] = {
 static const char *const aliases[] = {
     "acc", "accuracy", "top_k_categorical_accuracy", "top_k", "f1_score", "f1", NULL
 };
-const moth_kind moth_metrics = { "metric", "metrics", entries, aliases };
+const moth_kind moth_metrics = { "metric", "metrics", entries, aliases, false };
 
 static const moth_value *class_of(const moth_value *given)
 {
     return moth_value_kind_of(given) == MOTH_MAP ? moth_value_get(given, "class") : given;
 }
 
+/* A function under a name of its own: { class: "function", function, log_name }. */
+static const moth_value *named_function(const moth_value *spec)
+{
+    const moth_value *f = moth_value_kind_of(spec) == MOTH_MAP ? moth_value_get(spec, "function") : NULL;
+    return moth_value_kind_of(f) == MOTH_FUNCTION ? f : NULL;
+}
+
 moth_status moth_metric_normalize(moth_ctx *ctx, const moth_value *given, moth_value **spec)
 {
+    if (named_function(given)) {
+        *spec = moth_value_clone(given);
+        return *spec ? MOTH_OK : moth_fail_memory(ctx, 64);
+    }
     const moth_value *name = class_of(given);
     if (moth_value_kind_of(name) == MOTH_STRING && !moth_entry_find(&moth_metrics, moth_value_as_string(name)) &&
         moth_entry_find(&moth_losses, moth_value_as_string(name))) {
@@ -449,7 +460,8 @@ moth_status moth_metric_rows(moth_pass *pass, const moth_value *spec, moth_tenso
     const moth_metric_type *m = (const moth_metric_type *)(const void *)moth_spec_entry(&moth_metrics, spec);
     *type = m;
     if (!m) {
-        return moth_loss_rows(pass, spec, y_true, y_pred, out);
+        const moth_value *f = named_function(spec);
+        return moth_loss_rows(pass, f ? f : spec, y_true, y_pred, out);
     }
     *out = m->emit(pass, spec, y_true, y_pred);
     return pass->scope->status == MOTH_OK ? MOTH_OK : moth_fail_prefix(pass->ctx, "metric %s", m->entry.name);

@@ -132,11 +132,7 @@ static moth_status name_layer(moth_model *model, moth_layer *layer)
         }
         return MOTH_OK;
     }
-    const char *type = layer->type->entry.name;
-    if (moth_config_has(layer->config, "class_name")) {
-        type = moth_config_string(layer->config, "class_name");
-    }
-    snake_name(type, base, sizeof base);
+    snake_name(moth_layer_kind(layer), base, sizeof base);
     for (int k = 1;; k++) {
         snprintf(name, sizeof name, "%s_%d", base, k);
         if (!moth_model_layer(model, name)) {
@@ -252,6 +248,23 @@ moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, cons
     return MOTH_OK;
 }
 
+moth_status moth_model_set_input(moth_model *model, moth_symbol *input)
+{
+    if (!model->sequential || model->n_inputs || model->n_layers) {
+        return moth_fail(model->ctx, MOTH_ERR_STATE, "add: an Input stands first in a Sequential, or nowhere");
+    }
+    if (input->use->layer) {
+        return moth_fail(model->ctx, MOTH_ERR_ARGUMENT, "add: expected a layer or an Input, got the result of %s",
+                         moth_layer_name(input->use->layer));
+    }
+    MOTH_TRY(keep_use(model, input->use));
+    moth_status status = set_single(model, &model->inputs, &model->n_inputs, input);
+    if (status == MOTH_OK) {
+        moth_symbol_retain(input);
+    }
+    return status;
+}
+
 moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
 {
     if (!model->sequential) {
@@ -274,7 +287,7 @@ moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
         model->built = false;
         status = moth_model_build(model, MOTH_FLOAT32, 0, NULL);
         model->built = true;
-    } else if (model->n_layers == 1 && moth_config_has(layer->config, "input_shape")) {
+    } else if (model->n_layers == 1 && (model->n_inputs || moth_config_has(layer->config, "input_shape"))) {
         status = moth_model_build(model, layer->type->input_dtype, rank, shape);
     }
     if (status != MOTH_OK) { /* as it was before */

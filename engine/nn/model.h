@@ -27,6 +27,8 @@ typedef struct moth_symbol {
 /* An input for samples of this shape (dims without the batch). */
 moth_status moth_symbol_input(moth_ctx *ctx, const char *name, moth_dtype dtype, int rank, const int64_t *shape,
                               moth_symbol **out);
+/* Gives an input a name, in place of the one it may have. */
+moth_status moth_symbol_name_input(moth_ctx *ctx, moth_symbol *input, const char *name);
 /* layer(in…): builds the layer for these shapes and finds the shapes that come out. out has room for
  * MOTH_MAX_LAYER_OUTPUTS; each is a new reference. */
 moth_status moth_symbol_apply(moth_ctx *ctx, moth_layer *layer, int n_in, moth_symbol *const *in, moth_symbol **out,
@@ -58,6 +60,8 @@ typedef struct moth_model {
 
 /* An empty Sequential; layers follow by moth_model_add_layer. */
 moth_status moth_model_sequential(moth_ctx *ctx, const char *name, moth_model **out);
+/* Says what goes in, as the first thing that is added. Gains a reference. */
+moth_status moth_model_set_input(moth_model *model, moth_symbol *input);
 /* Adds a layer (gains a reference). Builds it at once when the input's shape is known, which the first layer may say
  * (input_shape). A layer stands once in a Sequential. */
 moth_status moth_model_add_layer(moth_model *model, moth_layer *layer);

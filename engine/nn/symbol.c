@@ -107,6 +107,17 @@ moth_status moth_symbol_input(moth_ctx *ctx, const char *name, moth_dtype dtype,
     return status;
 }
 
+moth_status moth_symbol_name_input(moth_ctx *ctx, moth_symbol *input, const char *name)
+{
+    char *copy = moth_strdup(name);
+    if (!copy) {
+        return moth_fail_memory(ctx, 16);
+    }
+    moth_free(input->use->input_name);
+    input->use->input_name = copy;
+    return MOTH_OK;
+}
+
 enum { MAX_INPUTS = 32 };
 
 /* Runs the layer on placeholders to learn the shapes; what it would assign to variables is dropped. */

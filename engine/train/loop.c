@@ -42,9 +42,10 @@ static moth_status check_data(const moth_loop *loop)
     for (int k = 0; labelled && k < data->n_y; k++) {
         MOTH_TRY(check_samples(loop, "y", k, data->y[k]));
     }
-    if (data->weight) {
-        MOTH_TRY(check_samples(loop, "sample_weight", 0, data->weight));
-        if (data->weight->meta.rank != 1 || data->weight->meta.dtype != MOTH_FLOAT32) {
+    for (int k = 0; labelled && data->weight && k < data->n_y; k++) {
+        const moth_tensor *weight = data->weight[k];
+        MOTH_TRY(weight ? check_samples(loop, "sample_weight", k, weight) : MOTH_OK);
+        if (weight && (weight->meta.rank != 1 || weight->meta.dtype != MOTH_FLOAT32)) {
             return moth_fail(model->ctx, MOTH_ERR_SHAPE, "sample_weight: expected one float for each sample");
         }
     }
@@ -81,11 +82,24 @@ static moth_status make_order(moth_loop *loop, moth_tensor *order)
 static moth_status make_views(moth_loop *loop)
 {
     moth_ctx *ctx = loop->trainer->model->ctx;
-    MOTH_TRY(moth_tensor_new(ctx, MOTH_FLOAT32, 1, &loop->batch_size, &loop->weights));
-    MOTH_TRY(moth_tensor_handle(ctx, &loop->weights->meta, loop->weights->storage, &loop->scale));
+    const int n_y = loop->data.n_y;
+    int64_t shape[2] = { n_y, loop->batch_size };
     MOTH_TRY(moth_tensor_handle(ctx, &loop->order->meta, loop->order->storage, &loop->index));
-    loop->inputs = moth_calloc(((size_t)loop->data.n_x + (size_t)loop->data.n_y + 2) * sizeof(moth_tensor *));
-    return loop->inputs ? MOTH_OK : moth_fail_memory(ctx, 64);
+    loop->inputs = moth_calloc(((size_t)loop->data.n_x + 2 * (size_t)n_y + 2) * sizeof(moth_tensor *));
+    loop->scale = moth_calloc(((size_t)n_y + 1) * sizeof(moth_tensor *));
+    if (!loop->inputs || !loop->scale) {
+        return moth_fail_memory(ctx, 64);
+    }
+    MOTH_TRY(moth_tensor_new(ctx, MOTH_FLOAT32, 2, shape, &loop->weights));
+    moth_meta row = loop->weights->meta;
+    row.rank = 1;
+    row.shape[0] = loop->batch_size;
+    moth_meta_set_contiguous(&row);
+    for (int k = 0; k < n_y; k++) {
+        row.offset = loop->weights->meta.offset + k * loop->batch_size;
+        MOTH_TRY(moth_tensor_handle(ctx, &row, loop->weights->storage, &loop->scale[k]));
+    }
+    return MOTH_OK;
 }
 
 static moth_status tell_scale(moth_trainer *t, const moth_data *data)
@@ -135,7 +149,9 @@ moth_status moth_loop_open(moth_loop *loop, moth_trainer *trainer, moth_mode mod
         return status;
     }
     if (mode != MOTH_PREDICT) {
-        moth_trainer_clear(trainer);
+        if (!data->goes_on) {
+            moth_trainer_clear(trainer);
+        }
         loop->measures = trainer->measuring = true;
     }
     return MOTH_OK;
@@ -148,13 +164,16 @@ void moth_loop_close(moth_loop *loop)
     }
     moth_tensor_release(loop->order);
     moth_tensor_release(loop->index);
-    moth_tensor_release(loop->scale);
+    for (int k = 0; loop->scale && k < loop->data.n_y; k++) {
+        moth_tensor_release(loop->scale[k]);
+    }
     moth_tensor_release(loop->weights);
     for (int k = 0; loop->results && k < loop->n_results; k++) {
         moth_tensor_release(loop->results[k]);
     }
     moth_free(loop->results);
     moth_free(loop->inputs);
+    moth_free(loop->scale);
     *loop = (moth_loop){ .trainer = NULL };
 }
 
@@ -176,9 +195,9 @@ static moth_status ensure_states(moth_ctx *ctx, moth_trainer *t)
 }
 
 /* Sum of weighted loss rows of one output in row order; a 0-d loss is the value of the batch. */
-static double loss_of(const moth_loop *loop, const moth_tensor *rows)
+static double loss_of(const moth_tensor *rows, const moth_tensor *weights)
 {
-    const moth_real *value = moth_tensor_reals(rows), *scale = moth_tensor_reals(loop->weights);
+    const moth_real *value = moth_tensor_reals(rows), *scale = moth_tensor_reals(weights);
     if (rows->meta.rank == 0) {
         return (double)value[0];
     }
@@ -189,9 +208,14 @@ static double loss_of(const moth_loop *loop, const moth_tensor *rows)
     return sum;
 }
 
-static void add_rows(moth_measure *m, const moth_tensor *rows)
+/* Adds up a metric; one of a whole batch (0-d) counts as often as the batch has rows, n. */
+static void add_rows(moth_measure *m, const moth_tensor *rows, int64_t n)
 {
     const moth_real *value = moth_tensor_reals(rows);
+    if (rows->meta.rank == 0) {
+        m->states[0] += (double)value[0] * (double)n;
+        return;
+    }
     for (int64_t i = 0; i < rows->meta.shape[0]; i++) {
         for (int64_t c = 0; c < m->n_states; c++) {
             m->states[c] += (double)value[i * m->n_states + c];
@@ -204,7 +228,7 @@ static void add_measures(const moth_loop *loop, const moth_program *p, int64_t r
     moth_trainer *t = loop->trainer;
     double total = p->penalty >= 0 ? (double)moth_tensor_reals(moth_plan_output(p->plan, p->penalty))[0] : 0;
     for (int k = 0; k < p->n_outputs; k++) {
-        double loss = loss_of(loop, moth_plan_output(p->plan, p->loss[k]));
+        double loss = loss_of(moth_plan_output(p->plan, p->loss[k]), loop->scale[k]);
         total += p->loss_weight[k] * loss;
         for (int m = 0; m < t->n_measures; m++) {
             if (t->measures[m].is_loss && t->measures[m].output == k) {
@@ -215,7 +239,7 @@ static void add_measures(const moth_loop *loop, const moth_program *p, int64_t r
     t->measures[0].states[0] += total * (double)rows;
     for (int m = 0; m < t->n_measures; m++) {
         if (p->measured[m] >= 0) {
-            add_rows(&t->measures[m], moth_plan_output(p->plan, p->measured[m]));
+            add_rows(&t->measures[m], moth_plan_output(p->plan, p->measured[m]), rows);
         }
     }
     t->rows += (double)rows;
@@ -265,6 +289,19 @@ static moth_status keep_results(moth_loop *loop, const moth_program *p, int64_t 
 
 /* ---- running ---- */
 
+/* Factor of each row's loss for output k: its weight, and 1/rows of the mean. */
+static void bind_scale(moth_loop *loop, int k, int64_t rows)
+{
+    const moth_tensor *weight = loop->data.weight ? loop->data.weight[k] : NULL;
+    const int32_t *index = (const int32_t *)(const void *)moth_tensor_data(loop->index);
+    moth_real *scale = moth_tensor_reals(loop->scale[k]);
+    loop->scale[k]->meta.shape[0] = rows;
+    for (int64_t i = 0; i < rows; i++) {
+        double w = weight ? (double)moth_tensor_reals(weight)[index[i]] : 1;
+        scale[i] = (moth_real)(w / (double)rows);
+    }
+}
+
 static void bind_batch(moth_loop *loop, const moth_program *p, int64_t rows)
 {
     const moth_data *data = &loop->data;
@@ -278,13 +315,9 @@ static void bind_batch(moth_loop *loop, const moth_program *p, int64_t rows)
     for (int k = 0; k < p->n_y; k++) {
         loop->inputs[n++] = data->y[k];
     }
-    loop->inputs[n] = loop->scale;
-    loop->scale->meta.shape[0] = rows;
-    const int32_t *index = (const int32_t *)(const void *)moth_tensor_data(loop->index);
-    moth_real *scale = moth_tensor_reals(loop->weights);
-    for (int64_t i = 0; i < rows; i++) {
-        double w = data->weight ? (double)moth_tensor_reals(data->weight)[index[i]] : 1;
-        scale[i] = (moth_real)(w / (double)rows);
+    for (int k = 0; k < p->n_y; k++) {
+        loop->inputs[n++] = loop->scale[k];
+        bind_scale(loop, k, rows);
     }
 }
 

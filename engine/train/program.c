@@ -17,10 +17,10 @@ typedef struct tracing {
     moth_ctx *ctx;
     moth_scope scope;
     moth_pass pass;
-    moth_tensor *inputs[2 * MAX_ENDS + 2];
+    moth_tensor *inputs[3 * MAX_ENDS + 2];
     int n_inputs;
     moth_tensor *x[MAX_ENDS], *y[MAX_ENDS], *predicted[MAX_ENDS], *loss[MAX_ENDS];
-    moth_tensor *scale, *penalty;
+    moth_tensor *scale[MAX_ENDS], *penalty;
     moth_tensor **outputs;
     int n_outputs;
     moth_tensor *checks[MAX_CHECKS];
@@ -68,7 +68,10 @@ static moth_status trace_inputs(tracing *t)
         MOTH_TRY(add_data(t, &p->y[k], &data[k]));
         t->y[k] = MOTH_DO(&t->scope, gather, NULL, data[k], index);
     }
-    return p->mode == MOTH_PREDICT ? t->scope.status : add_input(t, MOTH_FLOAT32, 1, &rows, &t->scale);
+    for (int k = 0; p->mode != MOTH_PREDICT && k < p->n_y; k++) {
+        MOTH_TRY(add_input(t, MOTH_FLOAT32, 1, &rows, &t->scale[k]));
+    }
+    return t->scope.status;
 }
 
 /* ---- what the variables contribute ---- */
@@ -168,9 +171,6 @@ static moth_status trace_metrics(tracing *t)
         }
         moth_tensor *rows;
         MOTH_TRY(moth_metric_rows(&t->pass, m->spec, t->y[m->output], t->predicted[m->output], &m->type, &rows));
-        if (rows->meta.rank == 0) {
-            return moth_fail(t->ctx, MOTH_ERR_SHAPE, "metric %s: must give a value for each sample", m->name);
-        }
         m->n_states = rows->meta.rank == 2 ? rows->meta.shape[1] : 1;
         add_output(t, rows, &p->measured[k]);
     }
@@ -196,7 +196,7 @@ static moth_status trace_seeds(tracing *t, moth_tensor **y, moth_tensor **seeds,
         y[*n] = t->loss[k];
         double weight = t->program->loss_weight[k];
         seeds[(*n)++] = t->loss[k]->meta.rank == 0 ? moth_emit_constant(&t->scope, weight)
-                                                   : moth_emit_scaled(&t->scope, t->scale, weight);
+                                                   : moth_emit_scaled(&t->scope, t->scale[k], weight);
     }
     if (t->penalty && t->penalty->requires_grad) {
         y[*n] = t->penalty;

@@ -15,7 +15,8 @@ typedef struct moth_data {
     int n_x, n_y;
     moth_tensor *const *x;
     moth_tensor *const *y;
-    moth_tensor *weight; /* float32 (samples): factor of each sample's loss; NULL: 1 */
+    moth_tensor *const *weight; /* by output: float32 (samples), factor of each sample's loss; NULL: 1; NULL: all 1 */
+    bool goes_on;               /* measures go on from the pass before instead of starting anew */
 } moth_data;
 
 /* Something that logs report: how it is called and how it is added up. */
@@ -76,8 +77,9 @@ typedef struct moth_loop {
     moth_data data;
     int64_t batch_size, first, count, done; /* samples */
     moth_tensor *order;                     /* int32: positions of samples, owned */
-    moth_tensor *index, *scale;             /* views that move along; owned */
-    moth_tensor *weights;                   /* float (batch_size): memory of scale */
+    moth_tensor *index;                     /* a view that moves along; owned */
+    moth_tensor **scale;                    /* for each output a view of weights; owned */
+    moth_tensor *weights;                   /* float (outputs, batch_size): memory of scale */
     moth_tensor **inputs;                   /* bound at each run; borrowed members */
     moth_tensor **results;                  /* predictions (samples, …); owned; NULL in other modes */
     int n_results;
@@ -86,7 +88,7 @@ typedef struct moth_loop {
 
 /* Starts a pass over samples first .. first + count - 1 of the data. order (int32, positions from 0 in the range that
  * is passed over) may be NULL: as they lie. Builds the model and the plan when that has not happened. Measures start
- * anew, but for predictions, which have none; only one pass that measures can be open. */
+ * anew or go on, as the data say, but for predictions, which have none; only one pass that measures can be open. */
 moth_status moth_loop_open(moth_loop *loop, moth_trainer *trainer, moth_mode mode, const moth_data *data,
                            int64_t batch_size, int64_t first, int64_t count, moth_tensor *order);
 /* Runs up to `batches` batches; *left says how many remain. Allocates nothing after the first batch of each size. A
