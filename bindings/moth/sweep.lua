@@ -197,6 +197,7 @@ local function sweep(args)
     elseif worker_of and not running then
         return self -- a sweep on the way to the one that this worker belongs to: it was run before
     end
+    local _ <close> = self.store:hold(self.name)
     if not read.resume then
         self.store:clear()
     end

@@ -2,12 +2,13 @@
 --
 -- A worker is the same program started again on the same script, with MOTH_SWEEP=name:number in its environment; when
 -- it comes to the sweep of that name it runs trials until none is left, and ends. All workers belong to one shell,
--- whose output is their channel of events (descriptor 3 of each worker): when this process dies, a worker dies at its
--- next event. What a worker prints goes to runs/NAME/worker-N.log.
+-- whose output is their channel of events (descriptor 3 of each worker): when this process dies, its workers die too.
+-- What a worker prints goes to runs/NAME/worker-N.log.
 --
 --     start ID · report ID STEP VALUE · end ID · interrupted        by a worker, its number in front
 --     exit STATUS                                                   by the shell around it
 
+local core = require "moth.core"
 local files = require "moth.files"
 local json = require "moth.json"
 local options = require "moth.options"
@@ -22,7 +23,7 @@ for i, word in pairs(type(_G.arg) == "table" and _G.arg or {}) do
 end
 
 local INTERRUPTED = 130
-local EVENTS = "/dev/fd/3"
+local EVENTS = 3
 
 -- ---- which trials ---------------------------------------------------------------------------------------------------
 
@@ -93,7 +94,8 @@ function sweep_run.worker_of()
 end
 
 local function open_events(number)
-    local file = io.open(EVENTS, "w")
+    core.end_with_reader(EVENTS)
+    local file = io.open("/dev/fd/" .. EVENTS, "w")
     return function(...)
         local line = table.concat({ number, ... }, "\t") .. "\n"
         -- A channel that is closed means that nobody waits for the results.

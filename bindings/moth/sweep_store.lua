@@ -3,6 +3,7 @@
 -- that is killed can leave a torn last line: such lines are taken for nothing, and dropped when the sweep goes on.
 -- While it runs, workers agree by claims: making a directory succeeds for one process only.
 
+local core = require "moth.core"
 local files = require "moth.files"
 local json = require "moth.json"
 local options = require "moth.options"
@@ -18,6 +19,15 @@ local store = {}
 function store.open(directory)
     files.make_directory(directory)
     return setmetatable({ directory = directory, path = directory .. "/trials.jsonl", seen = 0, by_id = {} }, Store)
+end
+
+--- Keeps other processes from running this sweep at the same time. The claim ends with the process that has it.
+---@param name string
+---@return userdata hold  to be closed
+function Store:hold(name)
+    return core.hold_directory(self.directory) or options.fail(
+        ("sweep %s: it is being run already (%s); wait for the end of that run, or give another name"):format(name,
+            self.directory))
 end
 
 -- Numbers that are not finite were written as strings.
@@ -74,8 +84,14 @@ function Store:read()
     return self.by_id
 end
 
---- Drops torn lines. Only before any worker runs.
+--- Drops what a killed run left: torn lines, claims. Only before any worker runs.
 function Store:repair()
+    for _, name in ipairs(core.list_directory(self.directory)) do
+        if name:find("^claims%-") then
+            self:end_claims()
+            break
+        end
+    end
     local records, whole = parse(files.exists(self.path) and files.read(self.path) or "")
     if not whole then
         local lines = {}
@@ -92,12 +108,18 @@ function Store:clear()
     self.seen, self.by_id = 0, {}
 end
 
+-- What goes in front of a line: where a full disk or a kill left a torn line, the end of that.
+local function separator(file)
+    return file:seek("end", -1) and file:read(1) ~= "\n" and "\n" or ""
+end
+
 --- Appends a record as one line by one write.
 ---@param record table
 function Store:append(record)
     local line = json.encode(record) .. "\n"
-    local file, problem = io.open(self.path, "ab")
+    local file, problem = io.open(self.path, "a+b")
     if file then
+        line = separator(file) .. line
         file:setvbuf("full", #line + 1)
         local written, failure = file:write(line)
         local closed, late = file:close()

@@ -286,6 +286,39 @@ describe("a sweep", function()
         end
     end)
 
+    it("keeps a record behind a line that was torn while others went on", function()
+        sweep { grid = { a = { 1, 2, 3 } }, trial = function(p)
+            if p.a == 2 then
+                local file = io.open(directory .. "/s/trials.jsonl", "ab")
+                file:write('{"id":"to')
+                file:close()
+            end
+            return { loss = p.a }
+        end }
+        local s = sweep { grid = { a = { 1, 2, 3 } }, trial = error }
+        assert.are.equal(2, s:records()[2].result.loss)
+        assert.are.equal(3, lines_in(directory .. "/s/trials.jsonl"))
+    end)
+
+    it("is run by one process at a time", function()
+        local inner
+        sweep { grid = { a = { 1 } }, trial = function()
+            inner = refusal(function() sweep { grid = { a = { 1, 2 } }, resume = false, trial = print } end)
+            return 1
+        end }
+        assert.is_truthy(inner:find("sweep s: it is being run already (" .. directory .. "/s)", 1, true), inner)
+        assert.has_error(function()
+            sweep { grid = { a = { 1, 2 } }, trial = function() error("interrupted", 0) end }
+        end)
+        assert.are.equal(2, #sweep({ grid = { a = { 1, 2 } }, trial = function() return 2 end }):records())
+    end)
+
+    it("removes the claims of a run that was killed", function()
+        os.execute("mkdir -p " .. directory .. "/s/claims-x/y")
+        sweep { grid = { a = { 1 } }, trial = function() return 1 end }
+        assert.are.same({ "trials.jsonl" }, require("moth.core").list_directory(directory .. "/s"))
+    end)
+
     it("raises Ctrl-C and does not record it", function()
         local message = refusal(function()
             sweep { grid = { a = { 1, 2, 3 } }, trial = function(p)
@@ -647,6 +680,26 @@ describe("workers", function()
         assert.is_truthy(err:find("sweep s: stopped after .* of 12 trials finished; run it again to go on"), err)
         assert.is_nil((text_of(directory .. "/s/trials.jsonl") or ""):find("interrupted"))
         assert.are.equal("before the sweep\n" .. table_of_one, (run(command(2))))
+    end)
+
+    it("end with the process that started them, also in the middle of a trial", function()
+        write(directory .. "/long.lua", [[
+            local moth = require "moth"
+            moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = function(p)
+                os.execute("echo $PPID > " .. arg[1] .. "/pid-" .. p.a)
+                while true do end
+            end }
+        ]])
+        run(([[setsid %s "%s/long.lua" "%s" &
+            n=0
+            until test -s "%s/pid-1" && test -s "%s/pid-2" || test $n -ge 600; do sleep 0.1; n=$((n+1)); done
+            kill -9 $!]]):format(interpreter, directory, directory, directory, directory))
+        for a = 1, 2 do
+            local pid = tonumber(text_of(directory .. "/pid-" .. a))
+            local gone = os.execute(("n=0; while kill -0 %d 2>/dev/null; do sleep 0.1; n=$((n+1)); "
+                .. "test $n -lt 300 || { kill -9 %d; exit 1; }; done"):format(pid, pid))
+            assert.is_true(gone)
+        end
     end)
 
     it("that cannot start are reported with what they said", function()
