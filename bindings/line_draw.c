@@ -34,11 +34,13 @@ typedef struct {
     int first, last; /* rows that are written */
     int row, column; /* where the next character goes */
     int cursor_row, cursor_column;
+    int new_columns;   /* of a screen that has become narrower since; 0: it has not */
+    int reflowed;      /* rows down to the one walked now, as that screen has wrapped them */
     const char *style; /* SGR parameters in force, or NULL */
 } walker;
 
-/* What stands on the screen: the row of the cursor below the first row drawn. */
-static int drawn_cursor_row;
+/* What stands on the screen: the row of the cursor below the first row drawn, and how wide the screen was. */
+static int drawn_cursor_row, drawn_columns;
 /* First row shown of a chunk that is higher than the screen. */
 static int first_row;
 
@@ -115,6 +117,9 @@ static void set_style(walker *w, const char *style)
 
 static void next_row(walker *w)
 {
+    if (w->new_columns > 0 && w->row >= w->first) {
+        w->reflowed += w->column > w->new_columns ? (w->column + w->new_columns - 1) / w->new_columns : 1;
+    }
     if (is_shown(w)) {
         append_text(w->out, w->style ? "\033[0m" : "");
         append_text(w->out, w->row < w->last ? "\r\n" : "");
@@ -198,6 +203,10 @@ static void mark_cursor(walker *w)
     }
     w->cursor_row = w->row;
     w->cursor_column = w->column;
+    if (w->new_columns > 0) {
+        w->reflowed += w->column / w->new_columns;
+        w->new_columns = 0;
+    }
 }
 
 static void walk(walker *w, const moth_line_view *view)
@@ -234,9 +243,22 @@ static int choose_first_row(int rows, int height, int cursor_row)
     return first < 0 ? 0 : first;
 }
 
+/* A terminal that becomes narrower wraps the rows that stand on it (most do; what is drawn here holds no soft wraps, so
+ * a wider one changes nothing): finds the row of the cursor anew. The text is the one drawn before. */
+static void follow_reflow(const moth_line_view *view, int columns)
+{
+    if (drawn_columns > columns) {
+        walker old = { .columns = drawn_columns, .first = first_row, .new_columns = columns };
+        walk(&old, view);
+        drawn_cursor_row = old.reflowed;
+    }
+    drawn_columns = columns;
+}
+
 void moth_line_draw(const moth_line_view *view, bool last)
 {
     screen_size screen = find_screen_size();
+    follow_reflow(view, screen.columns);
     walker count = { .columns = screen.columns };
     walk(&count, view);
     int rows = count.row + 1;
@@ -269,6 +291,7 @@ void moth_line_draw(const moth_line_view *view, bool last)
 void moth_line_draw_fresh(void)
 {
     drawn_cursor_row = 0;
+    drawn_columns = 0;
     first_row = 0;
 }
 

@@ -226,7 +226,8 @@ end
 local function choice_items(choices, quote)
     local items = {}
     for _, choice in ipairs(choices or {}) do
-        items[#items + 1] = { name = quote and '"' .. choice .. '"' or choice, suffix = not quote and '"' or nil }
+        local text = type(choice) == "string" and quote and '"' .. choice .. '"' or tostring(choice)
+        items[#items + 1] = { name = text, suffix = not quote and '"' or nil }
     end
     return items
 end
@@ -268,6 +269,26 @@ local function string_items(tokens, word, session)
     return file_items(word, quote)
 end
 
+--- The items that begin as the word does; where there are none, upper and lower case are the same.
+local function matching(items, word)
+    local hidden = word:sub(1, 1) ~= "_"
+    for _, fold in ipairs { function(s) return s end, string.lower } do
+        local found = {}
+        for _, item in ipairs(items) do
+            if fold(item.name):sub(1, #word) == fold(word) and not (hidden and item.name:sub(1, 1) == "_") then
+                found[#found + 1] = item
+            end
+        end
+        if #found > 0 then
+            table.sort(found, function(a, b)
+                return a.name < b.name
+            end)
+            return found
+        end
+    end
+    return {}
+end
+
 --- What could stand at the cursor.
 ---@param text string
 ---@param cursor integer bytes before it
@@ -297,7 +318,8 @@ function complete.candidates(text, cursor, session)
     local entry, brace = open_call(tokens, at, session)
     if entry and entry.options and before.text:find "^[{,;]$" then
         found.items = option_items(entry, tokens, brace)
-        if word == "" and #found.items > 0 then
+        -- A variable is meant only where no option begins so.
+        if #matching(found.items, word) > 0 then
             return found
         end
     elseif entry and before.text == "=" and word == "" then
@@ -312,26 +334,6 @@ function complete.candidates(text, cursor, session)
 end
 
 -- ---- what Tab does ----
-
---- The items that begin as the word does; where there are none, upper and lower case are the same.
-local function matching(items, word)
-    local hidden = word:sub(1, 1) ~= "_"
-    for _, fold in ipairs { function(s) return s end, string.lower } do
-        local found = {}
-        for _, item in ipairs(items) do
-            if fold(item.name):sub(1, #word) == fold(word) and not (hidden and item.name:sub(1, 1) == "_") then
-                found[#found + 1] = item
-            end
-        end
-        if #found > 0 then
-            table.sort(found, function(a, b)
-                return a.name < b.name
-            end)
-            return found
-        end
-    end
-    return {}
-end
 
 local function common_prefix(items)
     local prefix = items[1].name

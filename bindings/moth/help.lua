@@ -1,10 +1,12 @@
 --- help(x): the page of the reference on a function, a class, a module or a name.
+local files = require "moth.files"
 local highlight = require "moth.highlight"
 local members = require "moth.members"
 local options = require "moth.options"
 local reference = require "moth.reference"
 local style = require "moth.style"
 local terminal = require "moth.terminal"
+local debug = debug
 
 local help = {}
 
@@ -58,7 +60,7 @@ end
 local function choices_text(choices)
     local shown = {}
     for i, choice in ipairs(choices) do
-        shown[i] = '"' .. choice .. '"'
+        shown[i] = type(choice) == "string" and '"' .. choice .. '"' or tostring(choice)
     end
     return "one of " .. table.concat(shown, ", ")
 end
@@ -172,10 +174,102 @@ local function class_name(value)
     return name:sub(1, 1):upper() .. name:sub(2)
 end
 
+local function title(text)
+    return style.paint("h", text)
+end
+
+--- What stands in a module, a line each.
+local function listing(prefix, width)
+    local names, size = below(prefix), 0
+    for _, name in ipairs(names) do
+        size = math.max(size, #name)
+    end
+    local lines = {}
+    for i, name in ipairs(names) do
+        local gist = reference.gist(prefix .. "." .. name)
+        lines[i] = terminal.clip(("    %-" .. size .. "s  %s"):format(name, gist), width):gsub("%s+$", "")
+    end
+    return table.concat(lines, "\n")
+end
+
 local function members_page(what, width)
     local names = members.names(what)
     local class = reference.class_of(what)
-    return #names > 0 and style.paint("h", class) .. "\n" .. wrap(table.concat(names, " "), "    ", width) or nil
+    return #names > 0 and title(class) .. "\n" .. wrap(table.concat(names, " "), "    ", width) or nil
+end
+
+--- The name of a module of moth ("layers"), or of what Lua's own libraries hold ("string.rep").
+local function name_of(what, where)
+    for _, name in ipairs(members.names(where)) do
+        if rawequal(rawget(where, name), what) then
+            return name
+        end
+    end
+end
+
+local function lua_name(what)
+    for name in pairs(_G) do
+        if rawequal(_G[name], what) then
+            return name
+        end
+    end
+    for _, library in ipairs { "string", "table", "math", "io", "os", "utf8", "coroutine", "debug", "package" } do
+        local name = name_of(what, _G[library])
+        if name then
+            return library .. "." .. name
+        end
+    end
+end
+
+--- The comment lines right above line `first` of a file.
+local function comment_above(path, first)
+    local ok, text = pcall(files.read, path)
+    local lines, block = {}, {}
+    for line in (ok and text or ""):gmatch "([^\n]*)\n" do
+        lines[#lines + 1] = line
+    end
+    for i = first - 1, 1, -1 do
+        local comment = (lines[i] or ""):match "^%s*%-%-+%s?(.*)$"
+        if not comment then
+            break
+        end
+        table.insert(block, 1, comment)
+    end
+    return table.concat(block, "\n")
+end
+
+--- A function that is none of moth's: how it is called, and where it was made.
+local function function_page(f, width)
+    local info = debug.getinfo(f, "Su")
+    local name = lua_name(f)
+    if info.what == "C" then
+        return name and ("%s is Lua's own: https://www.lua.org/manual/5.4/manual.html#pdf-%s"):format(name, name)
+    end
+    local parameters = {}
+    for i = 1, info.nparams do
+        parameters[i] = debug.getlocal(f, i)
+    end
+    parameters[#parameters + 1] = info.isvararg and "..." or nil
+    local page = title(("%s(%s)"):format(name or "function", table.concat(parameters, ", ")))
+    local comment = info.source:sub(1, 1) == "@" and comment_above(info.source:sub(2), info.linedefined) or ""
+    return page .. (comment ~= "" and "\n\n" .. wrap(comment, "  ", width) or "")
+        .. ("\n\n  defined at %s:%d"):format(info.short_src, info.linedefined)
+end
+
+--- Help on a name that no entry has: a module, or the last part of other names.
+local function name_page(what, width)
+    local module = what:gsub("^moth%.", "")
+    if #below(module) > 0 then
+        return title(what) .. "\n" .. listing(module, width)
+    end
+    local found = reference.ending(what)
+    if #found == 1 then
+        return help.page(reference.find(found[1]), width)
+    elseif #found > 1 then
+        return title(what) .. "\n" .. wrap(table.concat(found, " "), "    ", width)
+    end
+    local nearest = options.nearest(what, reference.names())
+    return ("no help on '%s'%s"):format(what, nearest and ("; did you mean '%s'?"):format(nearest) or "")
 end
 
 --- The help on anything: a name, a function or object of moth, a module; without argument an overview.
@@ -186,19 +280,22 @@ function help.text(what)
     if what == nil then
         return overview(width)
     end
+    local moth = require "moth"
+    if what == moth then
+        return overview(width)
+    end
     local entry = reference.find(what)
     if entry then
-        local list = below(entry.name)
         local page = help.page(entry, width)
-        return #list > 0 and page .. "\n\n" .. wrap(table.concat(list, " "), "    ", width) or page
+        return #below(entry.name) > 0 and page .. "\n\n" .. listing(entry.name, width) or page
+    elseif type(what) == "string" then
+        return name_page(what, width)
     end
-    if type(what) == "string" then
-        local list = below((what:gsub("^moth%.", "")))
-        if #list > 0 then
-            return style.paint("h", what) .. "\n" .. wrap(table.concat(list, " "), "    ", width)
-        end
-        local nearest = options.nearest(what, reference.names())
-        return ("no help on '%s'%s"):format(what, nearest and ("; did you mean '%s'?"):format(nearest) or "")
+    local module = type(what) == "table" and name_of(what, moth)
+    if module then
+        return name_page(module, width)
+    elseif type(what) == "function" then
+        return function_page(what, width) or "no help on a function"
     end
     local class = reference.find(class_name(what))
     return class and help.text(class.name) or members_page(what, width) or "no help on a " .. type(what)

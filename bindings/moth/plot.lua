@@ -87,8 +87,7 @@ local plot_spec = figure.spec_of("plot", figure.with_axes {
 })
 plot_spec.positionals = 2
 
-local function curves(args)
-    local values = options.read(plot_spec, args)
+local function curves(values)
     local list, categories = {}, nil
     if values.series then
         if values.x or values.y then
@@ -266,6 +265,6 @@ plot.history = require("moth.plot_history").plot
 ---@overload fun(args: table): string?
 return setmetatable(plot, {
     __call = function(_, args)
-        return curves(args)
+        return curves(options.read(plot_spec, args))
     end,
 })

@@ -10,6 +10,7 @@ local annotations = require "moth.annotations"
 local core = require "moth.core"
 local examples = require "moth.examples"
 local members = require "moth.members"
+local option_docs = require "moth.option_docs"
 local options = require "moth.options"
 
 local reference = {}
@@ -93,7 +94,11 @@ end
 
 -- ---- specs of constructors in Lua ----
 
-local function option_from_spec(option, position)
+local function option_doc(option, owner)
+    return option.doc or option_docs[owner .. "." .. option.name] or option_docs[option.name]
+end
+
+local function option_from_spec(option, position, owner)
     local kind = option[2] or "any"
     local choices = type(kind) == "table" and kind or nil
     return {
@@ -103,14 +108,14 @@ local function option_from_spec(option, position)
         choices = choices,
         required = option.required,
         position = position,
-        doc = option.doc,
+        doc = option_doc({ name = option[1], doc = option.doc }, owner),
     }
 end
 
 local function add_spec(declared, spec, name, is_constructor)
     local list = {}
     for i, option in ipairs(spec) do
-        list[i] = option_from_spec(option, i <= (spec.positionals or #spec) and i or nil)
+        list[i] = option_from_spec(option, i <= (spec.positionals or #spec) and i or nil, name)
     end
     by_value[declared] = merge(name, { options = list, is_constructor = is_constructor })
 end
@@ -129,14 +134,22 @@ local function spec_of(f, name)
     return found
 end
 
+--- How a module of moth is called that can be (moth.plot, moth.sweep).
+local function call_of(value)
+    local meta = type(value) == "table" and getmetatable(value)
+    return type(meta) == "table" and rawget(meta, "__call") or nil
+end
+
 local function add_specs(names)
     for constructor, spec in pairs(options.declared()) do
         add_spec(constructor, spec, spec.name, true)
     end
     for value, name in pairs(names) do
-        local spec = type(value) == "function" and not by_value[value] and spec_of(value, name)
+        local call = call_of(value)
+        local f = call or type(value) == "function" and value
+        local spec = f and not by_value[value] and spec_of(f, name)
         if spec then
-            add_spec(value, spec, name, debug.getinfo(value, "u").nparams == 1 or nil)
+            add_spec(value, spec, name, call ~= nil or debug.getinfo(value, "u").nparams == 1 or nil)
         end
     end
 end
@@ -168,7 +181,7 @@ local function default_text(option)
     return '"' .. text .. '"'
 end
 
-local function options_from_engine(list, choices_of, into)
+local function options_from_engine(list, choices_of, into, owner)
     for _, option in ipairs(list or {}) do
         local choices = option.choices and {} or choices_of[option.kind]
         for word in (option.choices or ""):gmatch "%S+" do
@@ -183,7 +196,7 @@ local function options_from_engine(list, choices_of, into)
             is_table = not option.choices,
             required = option.required,
             position = option.position,
-            doc = option.doc,
+            doc = option_doc(option, owner),
         }
     end
     return into
@@ -201,11 +214,12 @@ local function add_engine_tables()
     for _, plural in ipairs(plurals) do
         local entries = core.entries(plural)
         for _, entry in ipairs(entries) do
-            local list = options_from_engine(entry.options, choices_of, {})
-            list = options_from_engine(entries.common, choices_of, list)
+            local owner = plural .. "." .. entry.name
+            local list = options_from_engine(entry.options, choices_of, {}, owner)
+            list = options_from_engine(entries.common, choices_of, list, owner)
             local value = rawget(moth[plural], entry.name)
             if value ~= nil then
-                by_value[value] = merge(plural .. "." .. entry.name, {
+                by_value[value] = merge(owner, {
                     doc = entry.doc, options = list, is_constructor = true, example = examples.of(plural, entry.name),
                 })
             end
@@ -275,10 +289,11 @@ local function add_annotations(names)
             merge(name, { doc = class.doc, fields = fields_of[class.name] })
         end
     end
-    -- A module that is one function is described at its head.
+    -- A module that is one function, or can be called, is described at its head.
     for module in pairs(core.sources()) do
-        local name = names[package.loaded[module]]
-        if name and type(package.loaded[module]) == "function" then
+        local whole = package.loaded[module]
+        local name = names[whole]
+        if name and (type(whole) == "function" or call_of(whole)) then
             merge(name, { doc = classes[module]:gsub("^moth%.[%w_]+:%s*", "") })
         end
     end
@@ -356,6 +371,9 @@ local function gather()
     add_engine_tables()
     add_annotations(names)
     add_ops(names)
+    for name, entry in pairs(by_name) do
+        entry.example = entry.example or examples.named[name]
+    end
     for value, name in pairs(names) do
         by_value[value] = by_value[value] or by_name[name]
     end
@@ -412,6 +430,26 @@ function reference.find(what)
     end
     local name = what:gsub("^moth%.", "")
     return by_name[name] or by_name[(name:gsub("^tensor[.:]", "Tensor:"))] or by_name[(name:gsub("%.([^.]*)$", ":%1"))]
+end
+
+--- Names whose last part is `last`: "Model:fit" for "fit".
+---@param last string
+---@return string[]
+function reference.ending(last)
+    local found = {}
+    for _, name in ipairs(reference.names()) do
+        found[#found + 1] = name:match "[^.:]*$" == last and name or nil
+    end
+    return found
+end
+
+--- The first sentence of what is said of a name.
+---@param name string
+---@return string
+function reference.gist(name)
+    local entry = reference.find(name)
+    local text = entry and entry.doc and entry.doc:match "^[^\n]*" or ""
+    return text:match "^(.-)[.;:]%s" or text:gsub("[.:]$", "")
 end
 
 --- What is known of the method of that name of an object.

@@ -136,15 +136,14 @@ local function check_search(read)
     end
 end
 
-local function new_sweep(args)
-    local read = options.read(spec, args)
+local function new_sweep(read)
     check_search(read)
     local trials, names, log = space.trials(read)
     return setmetatable({
         name = read.name, trial = read.trial, trials = trials, names = names, log = log, verbose = read.verbose,
         random = read.space ~= nil, prune = sweep_trial.read_prune(read.prune),
         store = store.open(read.dir .. "/" .. read.name),
-    }, Sweep), read
+    }, Sweep)
 end
 
 local told_in_process = false
@@ -188,8 +187,8 @@ end
 
 local running = false
 
-local function sweep(args)
-    local self, read = new_sweep(args)
+local function sweep(read)
+    local self = new_sweep(read)
     local worker_of, number = sweep_run.worker_of()
     if worker_of == self.name and not running then
         running = true
@@ -220,6 +219,6 @@ return setmetatable({
     choice = space.choice,
 }, {
     __call = function(_, args)
-        return sweep(args)
+        return sweep(options.read(spec, args))
     end,
 })
