@@ -6,6 +6,8 @@ local debug, utf8 = debug, utf8
 local pretty = {}
 
 local MAX_DEPTH, MAX_ITEMS, MAX_LINES, INDENT = 8, 60, 400, "    "
+-- A tensor inside a table that takes more lines than this is shown by its type and shape.
+local MAX_INNER_LINES = 8
 
 --- Columns that a text takes, without colours. Combining and wide characters count as one.
 local function visible(text)
@@ -279,7 +281,9 @@ end
 function Printer:value(value, room, depth)
     if not is_plain_table(value) then
         local text = scalar(value)
-        return text:find "\n" and "\n" .. text or text
+        local _, breaks = text:gsub("\n", "")
+        local summary = breaks >= MAX_INNER_LINES and text:match "}  (%w+ %([%d, ]+%))$"
+        return summary and style.paint("c", "tensor " .. summary) or breaks > 0 and "\n" .. text or text
     end
     local text = self:short(value, room, depth)
     if text then

@@ -1,5 +1,6 @@
 --- How the prompt shows what is more than a line: models with their layers, histories with their epochs.
 local progress = require "moth.progress"
+local terminal = require "moth.terminal"
 
 local views = {}
 
@@ -9,22 +10,43 @@ views["moth.model"] = function(model)
     return model.built and require("moth.summary").text(model) or tostring(model)
 end
 
---- Rows of texts in columns, aligned to the right.
-local function columns(rows)
-    local widths, lines = {}, {}
+--- How wide each column of some rows of texts is.
+local function widths_of(rows)
+    local widths = {}
     for _, row in ipairs(rows) do
         for j, cell in ipairs(row) do
             widths[j] = math.max(widths[j] or 0, utf8.len(cell))
         end
     end
-    for i, row in ipairs(rows) do
-        local cells = {}
-        for j, cell in ipairs(row) do
-            cells[j] = (" "):rep(widths[j] - utf8.len(cell)) .. cell
-        end
-        lines[i] = table.concat(cells, "  ")
+    return widths
+end
+
+--- The last of the columns from `first` on that fit beside the first one.
+local function last_fitting(widths, first, room)
+    local last, used = first, widths[1] + 2 + widths[first]
+    while widths[last + 1] and used + 2 + widths[last + 1] <= room do
+        last = last + 1
+        used = used + 2 + widths[last]
     end
-    return table.concat(lines, "\n")
+    return last
+end
+
+--- Rows of texts in columns, aligned to the right. What does not fit stands below the others, behind the first column.
+local function columns(rows, room)
+    local widths, blocks, first = widths_of(rows), {}, 2
+    while widths[first] do
+        local last, lines = last_fitting(widths, first, room), {}
+        for i, row in ipairs(rows) do
+            local cells = { terminal.pad_left(row[1], widths[1]) }
+            for j = first, last do
+                cells[#cells + 1] = row[j] and terminal.pad_left(row[j], widths[j])
+            end
+            lines[i] = table.concat(cells, "  ")
+        end
+        blocks[#blocks + 1] = table.concat(lines, "\n")
+        first = last + 1
+    end
+    return table.concat(blocks, "\n\n")
 end
 
 --- Names of the metrics in the order of progress lines, without what is no number (a confusion matrix).
@@ -55,7 +77,7 @@ views["callbacks.History"] = function(history)
             rows[#rows + 1] = { "…" }
         end
     end
-    return count > 0 and columns(rows) or tostring(history)
+    return count > 0 and columns(rows, terminal.width()) or tostring(history)
 end
 
 return views
