@@ -22,6 +22,7 @@
 typedef struct mothb_state {
     moth_ctx *ctx;
     lua_State *running; /* who called the engine last: callbacks run there */
+    char said[256];     /* what the engine said last: see say() */
     int64_t collected;  /* native bytes that were alive after the last full collection */
     bool training;      /* what layers take where a call does not say: set while a training step is traced */
     bool inference;     /* a function of a layer, loss or metric runs, and not for training */

@@ -238,6 +238,22 @@ static int run_line(lua_State *L, const command_line *line)
     return script ? run_script(L, line, script) : EXIT_SUCCESS;
 }
 
+/* Warnings, of scripts and of the engine, to standard error as "moth: TEXT"; warn("@off") stops them, as in Lua. */
+static void print_warning(void *user, const char *text, int continues)
+{
+    static bool on = true, inside = false;
+    (void)user;
+    if (!inside && !continues && text[0] == '@') {
+        on = strcmp(text, "@on") == 0 || (on && strcmp(text, "@off") != 0);
+        return;
+    }
+    if (on) {
+        fflush(stdout);
+        fprintf(stderr, "%s%s%s", inside ? "" : "moth: ", text, continues ? "" : "\n");
+    }
+    inside = continues != 0;
+}
+
 /* ---- start and end ---- */
 
 /* Protected: opening libraries may run out of memory. */
@@ -252,7 +268,7 @@ static int open_state(lua_State *L)
     lua_setfield(L, -2, "moth.line");
     mothb_open_state(L);
     set_arg(L, line);
-    lua_warning(L, "@on", 0);
+    lua_setwarnf(L, print_warning, NULL);
     return 0;
 }
 

@@ -20,6 +20,16 @@ static int state_gc(lua_State *L)
     return 0;
 }
 
+/* What the engine has to say, a warning to Lua: once, and not again for each of many models. */
+static void say(void *user, const char *line)
+{
+    mothb_state *state = user;
+    if (strncmp(state->said, line, sizeof state->said - 1) != 0) {
+        snprintf(state->said, sizeof state->said, "%s", line);
+        lua_warning(state->running, line, 0);
+    }
+}
+
 void mothb_open_state(lua_State *L)
 {
     static const luaL_Reg metamethods[] = { { "__gc", state_gc }, { NULL, NULL } };
@@ -37,6 +47,7 @@ void mothb_open_state(lua_State *L)
     if (!state->ctx) {
         luaL_error(L, "moth: not enough memory");
     }
+    moth_ctx_set_log(state->ctx, say, state);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
 }
 

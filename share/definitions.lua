@@ -116,6 +116,16 @@ local function add_function(entry, path)
     add ""
 end
 
+--- A module that can be called, as moth.plot.
+local function add_callable(entry, path)
+    add_options_class(entry)
+    add_doc(entry.doc)
+    add("---@class %s", (class_name(entry.name):gsub("Options$", "Module")))
+    add("---@overload fun(options: %s): %s", class_name(entry.name), returned(entry) or "any")
+    add("%s = {}", path)
+    add ""
+end
+
 local function add_class(entry)
     add_doc(entry.doc)
     add("---@class moth.%s", entry.name)
@@ -164,6 +174,9 @@ for _, name in ipairs(reference.names()) do
     end
     if method then
         add_function(entry, name)
+    elseif type(moth[name]) == "table" and entry.is_constructor then
+        modules[name] = true
+        add_callable(entry, "moth." .. name)
     elseif entry.parameters or entry.is_constructor then
         add_function(entry, "moth." .. name)
     end

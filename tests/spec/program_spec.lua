@@ -362,6 +362,26 @@ describe("moth options", function()
         assert.equal(0, status)
     end)
 
+    it("says once what bytes are multiplied by, and prints warnings", function()
+        local code = [[
+            local moth = require "moth"
+            local x, y = moth.zeros({ 4, 2 }, { dtype = "uint8" }), moth.ones(4, 1)
+            for _ = 1, 2 do
+                local model = moth.Sequential { moth.layers.Dense { 1, input_shape = { 2 } } }
+                model:compile { optimizer = "sgd", loss = "mse" }
+                model:fit(x, y, { verbose = 0 })
+            end
+            warn("a", "b") warn "@off" warn "c"]]
+        local path = os.tmpname()
+        finally(function() os.remove(path) end)
+        local file = assert(io.open(path, "w"))
+        file:write(code)
+        file:close()
+        local out, err, status = shell("$moth " .. path)
+        assert.same({ "", "moth: uint8 input is multiplied by 1/255 (input_scale of compile)\nmoth: ab\n", 0 },
+            { out, err, status })
+    end)
+
     it("tells its version and how to use it", function()
         local out, _, status = shell "$moth --version"
         assert.same({ "moth " .. require("moth").version .. "\n", 0 }, { out, status })
