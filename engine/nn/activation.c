@@ -148,6 +148,12 @@ static const char *const aliases[] = { "swish", "silu", NULL };
 
 const moth_kind moth_activations = { "activation", "activations", entries, aliases, false };
 
+moth_tensor *moth_activate_as(moth_pass *pass, const char *name, const moth_value *config, moth_tensor *x)
+{
+    const moth_activation *a = (const moth_activation *)(const void *)moth_entry_find(&moth_activations, name);
+    return a && x ? a->emit(pass, config, x) : x;
+}
+
 moth_tensor *moth_activate(moth_pass *pass, const moth_value *spec, moth_tensor *x)
 {
     if (moth_value_kind_of(spec) == MOTH_FUNCTION) {
@@ -156,6 +162,5 @@ moth_tensor *moth_activate(moth_pass *pass, const moth_value *spec, moth_tensor 
         moth_call_function(pass, moth_value_as_function(spec), 1, &x, 1, &y, &n);
         return y;
     }
-    const moth_activation *a = (const moth_activation *)(const void *)moth_spec_entry(&moth_activations, spec);
-    return a && x ? a->emit(pass, spec, x) : x;
+    return moth_value_kind_of(spec) == MOTH_MAP ? moth_activate_as(pass, moth_spec_name(spec), spec, x) : x;
 }

@@ -10,6 +10,9 @@ extern const moth_kind moth_activations, moth_initializers, moth_regularizers, m
 /* y = activation(x), the same shape; spec nil means x itself. NULL after a failure (left on the scope). */
 moth_tensor *moth_activate(moth_pass *pass, const moth_value *spec, moth_tensor *x);
 
+/* The activation of that name, its options members of `config`: of a layer that has them as its own. */
+moth_tensor *moth_activate_as(moth_pass *pass, const char *name, const moth_value *config, moth_tensor *x);
+
 /* Fills t (float32, contiguous) with initial values: a function of the spec, t's shape, seed and stream. Fans as Keras
  * takes them: the last dim is fan-out, the one before it fan-in, all others the receptive field. nil: zeros. */
 moth_status moth_initialize(moth_ctx *ctx, const moth_value *spec, moth_tensor *t, uint64_t seed, uint64_t stream);

@@ -346,6 +346,16 @@ moth_status moth_layer_expect(moth_ctx *ctx, const moth_meta *got, int rank, con
                      moth_meta_text(got, is, sizeof is));
 }
 
+moth_status moth_layer_axis(moth_ctx *ctx, int64_t axis, int rank, int *out)
+{
+    int64_t dim = axis < 0 ? rank + axis : axis;
+    if (dim < 1 || dim >= rank) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "axis %lld: a sample has %d dimensions", (long long)axis, rank - 1);
+    }
+    *out = (int)dim;
+    return MOTH_OK;
+}
+
 /* ---- running ---- */
 
 static moth_status run(moth_layer *layer, moth_pass *pass, moth_layer_io *io)

@@ -137,6 +137,10 @@ void moth_pass_penalize(moth_pass *pass, moth_tensor *penalty);
 /* "expected input of shape (batch, 784), got (128, 28, 28)"; dims < 0 mean any size. */
 moth_status moth_layer_expect(moth_ctx *ctx, const moth_meta *got, int rank, const int64_t *shape);
 
+/* The dim, from 0 with the batch, that an option `axis` means for an input of this rank: dims of a sample count from 1,
+ * negatives from the end. */
+moth_status moth_layer_axis(moth_ctx *ctx, int64_t axis, int rank, int *out);
+
 /* Calls a function of the embedding language on tensors; results belong to the scope. */
 moth_status moth_call_function(moth_pass *pass, moth_callback *f, int n_in, moth_tensor *const *in, int max_out,
                                moth_tensor **out, int *n_out);

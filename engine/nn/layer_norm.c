@@ -4,18 +4,6 @@
 
 #include "nn/layer_options.h"
 
-/* The dim that `axis` means, from 0, for an input of this rank: samples count from 1, negatives from the end. */
-static moth_status axis_of(const moth_layer *layer, moth_ctx *ctx, int rank, int *out)
-{
-    int64_t axis = moth_config_int(layer->config, "axis");
-    int64_t dim = axis < 0 ? rank + axis : axis;
-    if (dim < 1 || dim >= rank) {
-        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "axis %lld: a sample has %d dimensions", (long long)axis, rank - 1);
-    }
-    *out = (int)dim;
-    return MOTH_OK;
-}
-
 static moth_status add_vector(moth_layer *layer, moth_ctx *ctx, const char *name, int64_t size, bool state,
                               const char *option)
 {
@@ -67,7 +55,7 @@ static moth_status batch_build(moth_layer *layer, moth_ctx *ctx, int n_in, const
 {
     (void)n_in;
     int axis = 0;
-    MOTH_TRY(axis_of(layer, ctx, in[0]->rank, &axis));
+    MOTH_TRY(moth_layer_axis(ctx, moth_config_int(layer->config, "axis"), in[0]->rank, &axis));
     int64_t size = in[0]->shape[axis];
     MOTH_TRY(add_scale_and_shift(layer, ctx, size));
     MOTH_TRY(add_vector(layer, ctx, "moving_mean", size, true, "moving_mean_initializer"));
@@ -87,7 +75,7 @@ static moth_status move(moth_layer *layer, moth_pass *pass, const char *name, mo
 static moth_status batch_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
 {
     int axis = 0, rank = io->in[0]->meta.rank;
-    MOTH_TRY(axis_of(layer, pass->ctx, rank, &axis));
+    MOTH_TRY(moth_layer_axis(pass->ctx, moth_config_int(layer->config, "axis"), rank, &axis));
     moth_tensor *x = exchanged(pass, moth_emit_float(pass->scope, io->in[0]), axis, rank - 1), *y;
     moth_tensor *in[5] = { x }, *out[MOTH_MAX_LAYER_OUTPUTS] = { NULL };
     if (pass->training && layer->trainable) { /* statistics of this batch; a frozen layer keeps to the moving ones */
@@ -152,14 +140,14 @@ static moth_status layer_build(moth_layer *layer, moth_ctx *ctx, int n_in, const
 {
     (void)n_in;
     int axis = 0;
-    MOTH_TRY(axis_of(layer, ctx, in[0]->rank, &axis));
+    MOTH_TRY(moth_layer_axis(ctx, moth_config_int(layer->config, "axis"), in[0]->rank, &axis));
     return add_scale_and_shift(layer, ctx, in[0]->shape[axis]);
 }
 
 static moth_status layer_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
 {
     int axis = 0, rank = io->in[0]->meta.rank;
-    MOTH_TRY(axis_of(layer, pass->ctx, rank, &axis));
+    MOTH_TRY(moth_layer_axis(pass->ctx, moth_config_int(layer->config, "axis"), rank, &axis));
     moth_tensor *x = exchanged(pass, moth_emit_float(pass->scope, io->in[0]), axis, rank - 1);
     moth_tensor *in[3] = { x }, *out[MOTH_MAX_LAYER_OUTPUTS] = { NULL };
     io->out[0] = exchanged(pass, emit_norm(layer, pass, MOTH_OP_layer_norm, 1, in, out), axis, rank - 1);

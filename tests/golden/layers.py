@@ -70,7 +70,12 @@ LAYERS = [
     ("GRU", {"units": 3, "return_sequences": True}, SEQUENCE),
     ("GRU", {"units": 3, "reset_after": False}, SEQUENCE),
     ("LeakyReLU", {}, (3, 5)), ("LeakyReLU", {"negative_slope": 0.1}, (3, 5)), ("ELU", {"alpha": 0.7}, (3, 5)),
-    ("ReLU", {"max_value": 0.8, "negative_slope": 0.1}, (3, 5)), ("Softmax", {}, (3, 5)), ("PReLU", {}, (3, 5)),
+    ("ELU", {}, (3, 5)),
+    ("ReLU", {}, (3, 5)), ("ReLU", {"max_value": 0.8, "negative_slope": 0.1}, (3, 5)),
+    ("ReLU", {"threshold": 0.3, "negative_slope": 0.2}, (3, 5)),
+    ("Softmax", {}, (3, 5)), ("Softmax", {"axis": 1}, (2, 3, 4)), ("Softmax", {"axis": (1, 2)}, (2, 3, 2, 2)),
+    ("Softmax", {"axis": (1, 3)}, (2, 3, 2, 2)),
+    ("PReLU", {}, (3, 5)), ("PReLU", {"shared_axes": (1, 2)}, IMAGE), ("PReLU", {"shared_axes": (1,)}, (2, 3, 4)),
     ("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (3, 5)),
 ]
 
@@ -191,16 +196,29 @@ def attention():
 
 
 def merges():
-    """Layers of two inputs."""
-    a, b = wave((3, 4)), wave((3, 4), 0.61, 0.3)
+    """Layers of several inputs."""
+    vectors, steps = [(3, 4)] * 2, (3, 2, 4)
     cases = []
-    for name, options in [("Add", {}), ("Subtract", {}), ("Multiply", {}), ("Average", {}), ("Maximum", {}),
-                          ("Concatenate", {}), ("Dot", {"axes": 1}), ("Dot", {"axes": 1, "normalize": True})]:
+    for name, options, shapes in [
+        ("Add", {}, vectors), ("Add", {}, [(3, 4)] * 3), ("Add", {}, [(3, 4), steps]), ("Add", {}, [steps, (3, 1, 4)]),
+        ("Subtract", {}, vectors), ("Subtract", {}, [(3, 4), steps]),
+        ("Multiply", {}, vectors), ("Multiply", {}, [(3, 4)] * 3),
+        ("Average", {}, vectors), ("Average", {}, [(3, 4)] * 3),
+        ("Maximum", {}, vectors), ("Maximum", {}, [(3, 4)] * 3), ("Minimum", {}, vectors),
+        ("Concatenate", {}, vectors), ("Concatenate", {}, [(3, 4), (3, 1), (3, 2)]),
+        ("Concatenate", {"axis": 1}, [(2, 3, 4), (2, 1, 4)]), ("Concatenate", {"axis": -2}, [(2, 3, 4), (2, 1, 4)]),
+        ("Dot", {"axes": 1}, vectors), ("Dot", {"axes": 1, "normalize": True}, vectors), ("Dot", {"axes": -1}, vectors),
+        ("Dot", {"axes": 2}, [steps, steps]), ("Dot", {"axes": 1, "normalize": True}, [steps, steps]),
+        ("Dot", {"axes": (2, 1)}, [steps, (3, 4, 5)]), ("Dot", {"axes": (1, 2)}, [(3, 4), steps]),
+        ("Dot", {"axes": (3, 1)}, [(2, 2, 3, 4), (2, 4, 2, 2)]),
+    ]:
         layer = getattr(keras.layers, name)(**options)
-        y, pull = jax.vjp(lambda p, q: layer([p, q]), jnp.asarray(a), jnp.asarray(b))
+        inputs = [wave(shape, 0.37 + 0.24 * k, 0.1 + 0.2 * k) for k, shape in enumerate(shapes)]
+        y, pull = jax.vjp(lambda values: layer(values), [jnp.asarray(x) for x in inputs])
         r = wave(y.shape, 0.73, 0.5)
-        da, db = arrays(pull(jnp.asarray(r)))
-        cases.append({"name": name, "options": options, "a": a, "b": b, "y": np.asarray(y), "r": r, "da": da, "db": db})
+        gradients = arrays(pull(jnp.asarray(r))[0])
+        cases.append({"name": name, "options": options, "inputs": inputs, "y": np.asarray(y), "r": r,
+                      "gradients": gradients})
     return cases
 
 

@@ -218,4 +218,21 @@ describe("layers", function()
                 end)
         end
     end
+
+    for i, case in ipairs(data.merge) do
+        it(("of several inputs, %d %s %s"):format(i, case.name, options_text(case.options)), function()
+            local inputs = {}
+            for k, values in ipairs(case.inputs) do
+                inputs[k] = moth.tensor(values):requires_grad_()
+            end
+            local y = layer_of(case)(inputs)
+            check("y", y, case.y)
+            assert.same(moth.tensor(case.y).shape, y.shape)
+            local weighted = y * moth.tensor(case.r)
+            weighted:sum():backward()
+            for k, want in ipairs(case.gradients) do
+                check("gradient of input " .. k, inputs[k].grad, want, 5e-5)
+            end
+        end)
+    end
 end)
