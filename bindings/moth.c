@@ -187,6 +187,8 @@ static void open_core(lua_State *L)
     };
     lua_newtable(L);
     mothb_register(L, functions);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "file");
     lua_pushliteral(L, MOTH_VERSION_STRING);
     lua_setfield(L, -2, "version");
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -199,13 +201,15 @@ static void open_core(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* Opening again in the same state gives the same table. */
+/* Opening again in the same state gives the same table. The second argument is what require knows of the module's
+ * origin: a path where it is a file. */
 MOTH_API int luaopen_moth(lua_State *L)
 {
     luaL_checkversion(L);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE) {
         return 1;
     }
+    lua_settop(L, 2);
     mothb_open_state(L);
     open_core(L);
     const moth_embedded *init = preload_modules(L);

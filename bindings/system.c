@@ -42,6 +42,18 @@ static int core_terminal_height(lua_State *L)
     return 1;
 }
 
+/* executable() -> path of the running program; nil where the system does not tell */
+static int core_executable(lua_State *L)
+{
+    char path[4096];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+    if (size <= 0 || (size_t)size == sizeof path) {
+        return 0;
+    }
+    lua_pushlstring(L, path, (size_t)size);
+    return 1;
+}
+
 static int close_directory(lua_State *L)
 {
     DIR **directory = lua_touserdata(L, 1);
@@ -115,6 +127,7 @@ static int core_set_log(lua_State *L)
 void mothb_open_system(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+        { "executable", core_executable },
         { "isatty", core_isatty },
         { "list_directory", core_list_directory },
         { "note_interrupt", moth_note_interrupt },

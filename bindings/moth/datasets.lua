@@ -1,16 +1,17 @@
 --- moth.datasets: MNIST, IDX files and more.
 
 local core = require "moth.core"
+local files = require "moth.files"
 local options = require "moth.options"
 
 local datasets = {}
 
-local function exists(path)
-    local file = io.open(path, "rb")
-    if file then
-        file:close()
-    end
-    return file ~= nil
+-- The checkout that the module or the program was built in, with a slash behind; nil when it is installed.
+local function checkout()
+    -- Within the program require has no file to name, only a word.
+    local build = core.file and files.directory(core.file) or files.directory(core.executable() or "") or "."
+    local root = build:match "^(.*/)[^/.][^/]*$" or build .. "/../"
+    return files.exists(root .. "data/fetch") and root or nil
 end
 
 -- Where the four files may lie, in this order: MOTH_DATA alone when it is set.
@@ -20,6 +21,10 @@ local function folders()
         return { given }
     end
     local list = { "data/mnist" }
+    local root = not files.exists "data/fetch" and checkout()
+    if root then
+        list[#list + 1] = root .. "data/mnist"
+    end
     local share = os.getenv("XDG_DATA_HOME")
     local home = os.getenv("HOME")
     if share and share ~= "" then
@@ -34,7 +39,7 @@ local function find(name)
     for _, folder in ipairs(folders()) do
         for _, ending in ipairs { "", ".gz" } do
             local path = ("%s/%s%s"):format(folder, name, ending)
-            if exists(path) then
+            if files.exists(path) then
                 return path
             end
         end
