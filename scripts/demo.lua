@@ -7,7 +7,7 @@ local root = here .. "../"
 moth.seed(1671)
 local found, train, test = pcall(moth.datasets.mnist)
 if not found then
-    io.stderr:write("MNIST could not be fetched: the demonstration uses synthetic digits\n")
+    io.stderr:write(("MNIST is not to be had (%s): the demonstration uses synthetic digits\n"):format(train))
     train, test = moth.datasets.digits { n = 60000, seed = 1 }, moth.datasets.digits { n = 10000, seed = 2 }
 end
 
