@@ -290,23 +290,24 @@ rock: $(BUILD)/moth.so $(BUILD)/moth
 
 D := $(DESTDIR)$(PREFIX)
 install: all types                ## to PREFIX (/usr/local), below DESTDIR
-	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/lib/lua/5.4 $(D)/include $(D)/share/man/man1 $(D)/share/moth/types \
-	  $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions $(D)/share/fish/vendor_completions.d
-	install -s -m 755 $(BUILD)/moth $(D)/bin/moth
-	install -m 644 $(BUILD)/libmoth.a $(D)/lib/libmoth.a
-	install -s -m 755 $(BUILD)/libmoth.so $(D)/lib/libmoth.so.$(VERSION)
-	ln -sf libmoth.so.$(VERSION) $(D)/lib/libmoth.so.$(SOVERSION)
-	ln -sf libmoth.so.$(SOVERSION) $(D)/lib/libmoth.so
-	install -s -m 755 $(BUILD)/moth.so $(D)/lib/lua/5.4/moth.so
-	install -m 644 engine/moth.h $(VERSION_H) $(D)/include
-	install -m 644 docs/moth.1 $(D)/share/man/man1/moth.1
-	install -m 644 $(BUILD)/types/moth.lua $(D)/share/moth/types/moth.lua
-	install -m 644 share/completions/moth.bash $(D)/share/bash-completion/completions/moth
-	install -m 644 share/completions/_moth $(D)/share/zsh/site-functions/_moth
-	install -m 644 share/completions/moth.fish $(D)/share/fish/vendor_completions.d/moth.fish
+	install -d "$(D)"/bin "$(D)"/lib/pkgconfig "$(D)"/lib/lua/5.4 "$(D)"/include "$(D)"/share/man/man1 "$(D)"/share/moth/types \
+	  "$(D)"/share/bash-completion/completions "$(D)"/share/zsh/site-functions "$(D)"/share/fish/vendor_completions.d
+	install -s -m 755 $(BUILD)/moth "$(D)"/bin/moth
+	install -m 644 $(BUILD)/libmoth.a "$(D)"/lib/libmoth.a
+	install -s -m 755 $(BUILD)/libmoth.so "$(D)"/lib/libmoth.so.$(VERSION)
+	ln -sf libmoth.so.$(VERSION) "$(D)"/lib/libmoth.so.$(SOVERSION)
+	ln -sf libmoth.so.$(SOVERSION) "$(D)"/lib/libmoth.so
+	install -s -m 755 $(BUILD)/moth.so "$(D)"/lib/lua/5.4/moth.so
+	install -m 644 engine/moth.h $(VERSION_H) "$(D)"/include
+	install -m 644 docs/moth.1 "$(D)"/share/man/man1/moth.1
+	install -m 644 $(BUILD)/types/moth.lua "$(D)"/share/moth/types/moth.lua
+	install -m 644 share/completions/moth.bash "$(D)"/share/bash-completion/completions/moth
+	install -m 644 share/completions/_moth "$(D)"/share/zsh/site-functions/_moth
+	install -m 644 share/completions/moth.fish "$(D)"/share/fish/vendor_completions.d/moth.fish
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: moth' \
 	  'Description: tensors, autograd, layers and training in C' 'Version: $(VERSION)' 'Cflags: -I$${includedir}' \
-	  'Libs: -L$${libdir} -lmoth' 'Libs.private: $(ENGINE_LIBS)' > $(D)/lib/pkgconfig/moth.pc
+	  'Libs: -L$${libdir} -lmoth' 'Libs.private: $(ENGINE_LIBS)' > "$(D)"/lib/pkgconfig/moth.pc
+	chmod 644 "$(D)"/lib/pkgconfig/moth.pc
 
 format:                           ## clang-format over all C files
 	clang-format -i $(shell git ls-files '*.c' '*.h')
