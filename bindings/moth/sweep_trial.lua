@@ -155,6 +155,25 @@ local function one_line(message)
     return utf8.len(text) and text or options.show(text)
 end
 
+--- The message of an error and from where the place was called, without what is moth's own; `body` is the function
+--- that the trial was called in.
+local function trace_of(message, body)
+    local lines = { one_line(message) }
+    local last = lines[1]:match "^([^:]*:%d+):"
+    for level = 3, 200 do
+        local info = debug.getinfo(level, "Slf")
+        if not info or info.func == body then
+            break
+        end
+        local place = ("%s:%d"):format(info.short_src, info.currentline)
+        if info.what ~= "C" and not info.short_src:find "^moth/" then
+            lines[#lines + 1] = place ~= last and "    called from " .. place or nil
+            last = nil
+        end
+    end
+    return table.concat(lines, "\n")
+end
+
 local function copy(value)
     if type(value) ~= "table" then
         return value
@@ -185,10 +204,12 @@ function sweep_trial.run(trial, run)
     math.randomseed(trial.seed)
     callback.interrupted = false
     local trace
-    local done, result = xpcall(function()
-        return check_result(run.call(copy(trial.params), report))
-    end, function(message)
-        trace = debug.traceback(one_line(message), 2)
+    local function body()
+        local result = check_result(run.call(copy(trial.params), report))
+        return result
+    end
+    local done, result = xpcall(body, function(message)
+        trace = trace_of(message, body)
         return message
     end)
     if callback.interrupted or not done and sweep_trial.is_interrupt(result) then
