@@ -97,6 +97,7 @@ void mothb_open_shape(lua_State *L);
 void mothb_open_grad(lua_State *L);
 void mothb_open_compile(lua_State *L);
 void mothb_open_io(lua_State *L);
+void mothb_open_data(lua_State *L);
 void mothb_open_image(lua_State *L);
 void mothb_open_system(lua_State *L);
 void mothb_open_process(lua_State *L);

@@ -180,10 +180,10 @@ static void open_core(lua_State *L)
         { NULL, NULL },
     };
     static void (*const parts[])(lua_State *) = {
-        mothb_open_value,      mothb_open_size,   mothb_open_tensor,   mothb_open_create,
-        mothb_open_shape,      mothb_open_grad,   mothb_open_compile,  mothb_open_io,
-        mothb_open_image,      mothb_open_layer,  mothb_open_model,    mothb_open_train,
-        mothb_open_checkpoint, mothb_open_system, mothb_open_describe, mothb_open_process,
+        mothb_open_value,   mothb_open_size,    mothb_open_tensor,     mothb_open_create, mothb_open_shape,
+        mothb_open_grad,    mothb_open_compile, mothb_open_io,         mothb_open_image,  mothb_open_layer,
+        mothb_open_model,   mothb_open_train,   mothb_open_checkpoint, mothb_open_system, mothb_open_describe,
+        mothb_open_process, mothb_open_data,
     };
     lua_newtable(L);
     mothb_register(L, functions);

@@ -1,4 +1,4 @@
---- moth.datasets: MNIST, IDX files and more.
+--- moth.datasets: MNIST and other IDX files, tables in text, folders of pictures, digits that need no file.
 
 local core = require "moth.core"
 local files = require "moth.files"
@@ -48,22 +48,22 @@ local function find(name)
         name, table.concat(folders(), " or ")))
 end
 
-local function pair(images, labels)
-    local x, y = core.read_idx(images), core.read_idx(labels)
-    if #x.shape ~= 3 then
-        options.fail(("datasets.mnist: %s holds no images (%d dimensions)"):format(images, #x.shape))
-    elseif #y.shape ~= 1 or y.shape[1] ~= x.shape[1] then
-        options.fail(("datasets.mnist: %s has %d images, but %s does not have as many labels"):format(images,
-            x.shape[1], labels))
-    end
+-- Labels come as bytes; as int32 they can be compared with what predict_classes gives.
+local function pair(images, labels, classes)
+    local x, y = core.read_idx_pair(images, labels, classes)
     return { x = x, y = y:to("int32") }
 end
 
-local mnist_spec = { name = "datasets.mnist", positionals = 0, { "images", "string" }, { "labels", "string" } }
+local mnist_spec = {
+    name = "datasets.mnist", positionals = 0,
+    { "images", "string" },
+    { "labels", "string" },
+    { "classes", "integer", default = 10, min = 1 },
+}
 
 --- MNIST as it was published (LeCun, Cortes, Burges 1998): `train, test`, each { x = uint8 (n, 28, 28),
--- y = int32 (n) }. With `images` and `labels` the one set that these files hold.
----@param args? { images: string, labels: string }
+-- y = int32 (n) }. With `images` and `labels` the one set that these files hold, labels below `classes` (10).
+---@param args? { images: string, labels: string, classes?: integer }
 ---@return { x: moth.Tensor, y: moth.Tensor } train
 ---@return { x: moth.Tensor, y: moth.Tensor }? test
 function datasets.mnist(args)
@@ -72,10 +72,10 @@ function datasets.mnist(args)
         if not (read.images and read.labels) then
             options.fail("datasets.mnist: images and labels go together")
         end
-        return pair(read.images, read.labels)
+        return pair(read.images, read.labels, read.classes)
     end
-    local train = pair(find "train-images-idx3-ubyte", find "train-labels-idx1-ubyte")
-    local test = pair(find "t10k-images-idx3-ubyte", find "t10k-labels-idx1-ubyte")
+    local train = pair(find "train-images-idx3-ubyte", find "train-labels-idx1-ubyte", read.classes)
+    local test = pair(find "t10k-images-idx3-ubyte", find "t10k-labels-idx1-ubyte", read.classes)
     return train, test
 end
 
@@ -98,7 +98,29 @@ end
 ---@param path string
 ---@return moth.Tensor
 function datasets.idx(path)
+    if type(path) ~= "string" then
+        options.fail("datasets.idx: path must be a text; got " .. options.show(path))
+    end
     return core.read_idx(path)
+end
+
+--- A table in text, such as spreadsheets write: `train = moth.datasets.csv("iris.csv", { target = "species" })`. Rows
+-- are samples; x holds the numbers of all other columns. A target of whole numbers is int32, one of words becomes class
+-- ids from 0 in the order of the sorted words.
+---@param path string
+---@param args? moth.CsvOptions
+---@return { x: moth.Tensor, y?: moth.Tensor, columns?: string[], classes?: string[] }
+function datasets.csv(path, args)
+    return require("moth.csv").read(path, args)
+end
+
+--- Pictures (PNG, JPEG, BMP) in one folder for each class: x uint8 (n, height, width, channels), y int32 class ids from
+-- 0, classes the names of the folders in sorted order, paths the files in the order of the samples.
+---@param path string
+---@param args? moth.ImageFolderOptions
+---@return { x: moth.Tensor, y: moth.Tensor, classes: string[], paths: string[] }
+function datasets.image_folder(path, args)
+    return require("moth.image_folder").read(path, args)
 end
 
 return datasets

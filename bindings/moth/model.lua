@@ -123,9 +123,9 @@ local function metrics_of(self, value)
     if type(value) ~= "table" or value.class or getmetatable(value) ~= nil then
         return value
     end
-    local by_output, outputs = #self.output_names > 1, {}
+    local by_output = #self.output_names > 1
     for _, name in ipairs(self.output_names) do
-        by_output, outputs[name] = by_output or value[name] ~= nil, true
+        by_output = by_output or value[name] ~= nil
     end
     if not by_output then
         return metric_list(value)

@@ -17,6 +17,7 @@ local options = {}
 ---@field max? number  largest value allowed
 ---@field above? number  the value must be larger
 ---@field below? number  the value must be smaller
+---@field nan? boolean  not-a-number is allowed
 
 --- A constructor: its name, and its options in the order of its positionals.
 ---@class moth.Spec
@@ -148,7 +149,7 @@ function options.full_name(name)
 end
 
 local function check_range(option, value)
-    if value ~= value then
+    if value ~= value and not option.nan then
         return nil, "a number, not nan"
     end
     local min, max, above, below = option.min, option.max, option.above, option.below

@@ -61,7 +61,8 @@ describe("a generator", function()
         local validation = pairs_of({ 1, 1 }, { 3, 3 })
         local logs = model:fit(column { 2, 2 }, column { 0, 0 }, { verbose = 0, validation_data = validation }).history
         assert.same({ 5 }, logs.val_loss)
-        logs = model:fit(pairs_of({ 1, 1 }), { verbose = 0, validation_data = validation, validation_steps = 1 }).history
+        local settings = { verbose = 0, validation_data = validation, validation_steps = 1 }
+        logs = model:fit(pairs_of { 1, 1 }, settings).history
         assert.same({ 1 }, logs.val_loss)
         assert.same({ 1 }, logs.loss)
     end)
@@ -179,7 +180,8 @@ describe("data by name", function()
         support.close({ 9, 1, 10 }, loss { sum = { 2, 0 } }, 1e-6, "by name")
         support.close({ 9, 2, 11 }, loss { sum = moth.tensor { 2, 0 }, gap = { 4, 0 } }, 1e-6, "both")
         support.close({ 9, 2, 11 }, loss { { 4, 0 }, { 2, 0 } }, 1e-6, "as a list, in the order of output_names")
-        has(support.fails(function() model:evaluate(x, y, { sample_weight = { som = { 1, 1 } } }) end), 'no output "som"')
+        local typo = { sample_weight = { som = { 1, 1 } } }
+        has(support.fails(function() model:evaluate(x, y, typo) end), 'no output "som"')
         has(support.fails(function() model:evaluate(x, y, { sample_weight = { sum = { 1 } } }) end), "has 1 samples")
     end)
 
@@ -190,7 +192,8 @@ describe("data by name", function()
         model:set_weights { { { 1 } }, { { 1 } } }
         model:compile { optimizer = moth.optimizers.SGD { lr = 0.5 }, loss = "mse" }
         -- the gradient of w^2 is 2 w: w -= 0.5 * 2 * weight
-        model:train_on_batch(column { 1 }, { column { 0 }, column { 0 } }, { sample_weight = { p = { 0 }, q = { 0.5 } } })
+        local zeros = { column { 0 }, column { 0 } }
+        model:train_on_batch(column { 1 }, zeros, { sample_weight = { p = { 0 }, q = { 0.5 } } })
         local w = model:get_weights()
         assert.equal(1, w[1][1][1])
         assert.equal(0.5, w[2][1][1])
@@ -234,7 +237,8 @@ end)
 
 describe("a metric", function()
     it("may have a name of its own", function()
-        local model = line(1, { metrics = { "mae", far = function(t, p) return (t - p):abs():mean(2) end, most = "mse" } })
+        local function far(t, p) return (t - p):abs():mean(2) end
+        local model = line(1, { metrics = { "mae", far = far, most = "mse" } })
         local values = model:evaluate(column { 1, 3 }, column { 0, 0 })
         assert.same({ loss = 5, mae = 2, far = 2, most = 5 }, values)
     end)
