@@ -172,8 +172,9 @@ moth_status moth_symbol_apply(moth_ctx *ctx, moth_layer *layer, int n_in, moth_s
     moth_status status = trace_shapes(ctx, use);
     layer->initialized = initialized;
     int made = 0;
-    for (; made < use->n_out && status == MOTH_OK; made++) {
+    while (made < use->n_out && status == MOTH_OK) {
         status = symbol_new(ctx, use, made, &out[made]);
+        made += status == MOTH_OK;
     }
     if (status == MOTH_OK) {
         *n_out = use->n_out;
