@@ -6,8 +6,10 @@
  *     uses:    [ { layer, from: [ [use, output], … ] } ],        Model only; inputs are the first uses
  *     outputs: [ { use, output, name } ] }
  *
- * 64-bit numbers are written as hexadecimal text: JSON readers elsewhere know doubles only. A file holds no code: a
- * function is left out where the layer says who it is (Lambda, Custom), and an error anywhere else. */
+ * A fresh model draws weights and place of its own, so there name, seed, stream and step may be left out, as may a
+ * config without options and the dtype float32. 64-bit numbers are written as hexadecimal text: JSON readers elsewhere
+ * know doubles only. A file holds no code: a function is left out where the layer says who it is (Lambda, Custom), and
+ * an error anywhere else. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,6 +250,13 @@ static bool get_hex(const moth_value *map, const char *key, uint64_t *out)
     return true;
 }
 
+/* The same where a fresh model may leave it out. */
+static bool read_hex(const reader *r, const moth_value *map, const char *key, uint64_t *out)
+{
+    *out = 0;
+    return (r->fresh && !moth_config_has(map, key)) || get_hex(map, key, out);
+}
+
 static bool get_index(const moth_value *v, int64_t limit, int64_t *out)
 {
     *out = moth_value_as_int(v);
@@ -259,13 +268,15 @@ static moth_status read_layer(reader *r, const moth_value *entry, int64_t i)
     char path[64];
     snprintf(path, sizeof path, "layers[%lld]", (long long)i);
     const moth_value *type = moth_value_get(entry, "class"), *config = moth_value_get(entry, "config");
-    uint64_t stream = 0;
-    if (moth_value_kind_of(type) != MOTH_STRING || moth_value_kind_of(config) != MOTH_MAP ||
-        !get_hex(entry, "stream", &stream)) {
+    uint64_t stream;
+    bool plain = r->fresh && moth_value_kind_of(config) == MOTH_NIL;
+    if (moth_value_kind_of(type) != MOTH_STRING || (!plain && moth_value_kind_of(config) != MOTH_MAP) ||
+        !read_hex(r, entry, "stream", &stream)) {
         return fail_format(r, path, "class, config and stream");
     }
     moth_layer *layer = NULL;
-    moth_status status = r->make ? r->make(r->user, r->ctx, moth_value_as_string(type), config, &layer) : MOTH_OK;
+    moth_status status =
+        r->make && !plain ? r->make(r->user, r->ctx, moth_value_as_string(type), config, &layer) : MOTH_OK;
     if (status == MOTH_OK && !layer) {
         status = moth_layer_new(r->ctx, moth_value_as_string(type), config, &layer);
     }
@@ -299,7 +310,7 @@ static moth_status read_input(reader *r, const moth_value *entry, moth_symbol **
 {
     int64_t shape[MOTH_MAX_RANK];
     const moth_value *list = moth_value_get(entry, "shape"), *name = moth_value_get(entry, "name");
-    const char *dtype = moth_config_string(entry, "dtype");
+    const char *dtype = r->fresh && !moth_config_has(entry, "dtype") ? "float32" : moth_config_string(entry, "dtype");
     int64_t rank = moth_value_count(list);
     if (moth_value_kind_of(list) != MOTH_LIST || rank >= MOTH_MAX_RANK) {
         return fail_format(r, "inputs", "a shape of up to 7 dimensions");
@@ -433,14 +444,15 @@ static moth_status make_model(reader *r, moth_model **out)
     const char *class_name = moth_config_string(r->value, "class");
     const moth_value *given = moth_value_get(r->value, "name");
     uint64_t seed, stream, step;
-    if (moth_value_kind_of(given) != MOTH_STRING || !get_hex(r->value, "seed", &seed) ||
-        !get_hex(r->value, "stream", &stream) || !get_hex(r->value, "step", &step)) {
+    bool named = moth_value_kind_of(given) == MOTH_STRING, nameless = r->fresh && moth_value_kind_of(given) == MOTH_NIL;
+    if ((!named && !nameless) || !read_hex(r, r->value, "seed", &seed) || !read_hex(r, r->value, "stream", &stream) ||
+        !read_hex(r, r->value, "step", &step)) {
         return fail_format(r, "name, seed, stream and step", "a text and three numbers of 16 hexadecimal digits");
     }
     if (strcmp(class_name, "Sequential") == 0) {
-        MOTH_TRY(make_sequential(r, moth_value_as_string(given), out));
+        MOTH_TRY(make_sequential(r, named ? moth_value_as_string(given) : NULL, out));
     } else if (strcmp(class_name, "Model") == 0) {
-        MOTH_TRY(make_functional(r, moth_value_as_string(given), out));
+        MOTH_TRY(make_functional(r, named ? moth_value_as_string(given) : NULL, out));
     } else {
         return fail_format(r, "class", "Sequential or Model");
     }
