@@ -27,6 +27,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 PARTS     := core tensor graph autograd plan nn train io
 ONCE_C    := $(wildcard $(PARTS:%=engine/%/*.c)) $(wildcard engine/ops/*/*.c)
+API_C     := $(wildcard engine/api/*.c)
 OPS_C     := $(wildcard engine/ops/*.c)
 BINDING_C := $(filter-out bindings/main.c bindings/embed.c,$(wildcard bindings/*.c))
 LUA_SRC   := $(wildcard bindings/moth/*.lua)
@@ -60,9 +61,9 @@ LUA_PC     := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell $(PKG_CON
 LUA_CFLAGS := $(call pkg_cflags,$(LUA_PC))
 DEP_CFLAGS := $(call pkg_cflags,openblas) $(call pkg_cflags,jansson) $(call pkg_cflags,stb)
 
-# A static Lua makes the program one file; -E shows its symbols to C modules that scripts load.
+# A static Lua makes the program one file, whose symbols, and no others, are shown to C modules that scripts load.
 LUA_STATIC := $(wildcard $(shell $(PKG_CONFIG) --variable=libdir $(LUA_PC) 2>/dev/null)/liblua5.4.a)
-LUA_LIBS   := -Wl,-E $(or $(LUA_STATIC),$(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null))
+LUA_LIBS   := -Wl,--dynamic-list=$(BUILD)/gen/program.list $(or $(LUA_STATIC),$(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null))
 ENGINE_LIBS := -lopenblas -ljansson -lz -lm -ldl -pthread
 
 CPPFLAGS_ALL := -D_POSIX_C_SOURCE=200809L -Iengine -I$(BUILD)/gen $(DEP_CFLAGS) $(CPPFLAGS)
@@ -86,6 +87,8 @@ SOVERSION := 0
 
 OBJ := $(BUILD)/obj
 ENGINE_O  := $(ONCE_C:%.c=$(OBJ)/once/%.o) $(foreach v,$(VARIANTS),$(OPS_C:%.c=$(OBJ)/$(v)/%.o))
+# What only programs in C need: in the libraries, not in the program and the module.
+API_O     := $(API_C:%.c=$(OBJ)/once/%.o)
 DOUBLE_O  := $(ONCE_C:%.c=$(OBJ)/double/%.o) $(OPS_C:%.c=$(OBJ)/double/%.o)
 BINDING_O := $(BINDING_C:%.c=$(OBJ)/once/%.o) $(OBJ)/embedded.o
 HELPER_O  := $(HELPER_C:%.c=$(OBJ)/once/%.o)
@@ -116,7 +119,7 @@ endef
 FLAGS_STAMP := $(BUILD)/stamp/flags
 FILES_STAMP := $(BUILD)/stamp/files
 $(eval $(call STAMP,$(FLAGS_STAMP),$(shell $(CC) --version | head -n 1) $(COMPILE) $(LUA_CFLAGS) $(X86_DEFINE) $(foreach v,$(VARIANTS),$(FLAGS_$(v))) $(LDFLAGS_ALL)))
-$(eval $(call STAMP,$(FILES_STAMP),$(ONCE_C) $(OPS_C) $(BINDING_C) $(LUA_SRC) $(HELPER_C)))
+$(eval $(call STAMP,$(FILES_STAMP),$(ONCE_C) $(API_C) $(OPS_C) $(BINDING_C) $(LUA_SRC) $(HELPER_C)))
 
 $(VERSION_H): VERSION Makefile
 	@mkdir -p $(@D)
@@ -141,19 +144,19 @@ $(eval $(call OBJECT_RULE,double,-DMOTH_DOUBLE -DMOTH_VARIANT=portable $(FLAGS_p
 $(OBJ)/%/engine/io/image_jpeg.o: FILE_FLAGS = -fwrapv
 
 # rm first: ar would keep members whose source is gone.
-$(BUILD)/libmoth.a: $(ENGINE_O) $(FILES_STAMP)
+$(BUILD)/libmoth.a: $(ENGINE_O) $(API_O) $(FILES_STAMP)
 	@rm -f $@
 	$(call say,AR,$@)
-	$(Q)$(AR) rcs $@ $(ENGINE_O)
+	$(Q)$(AR) rcs $@ $(ENGINE_O) $(API_O)
 
 $(BUILD)/double/libmoth.a: $(DOUBLE_O) $(FILES_STAMP)
 	@mkdir -p $(@D) && rm -f $@
 	$(call say,AR,$@)
 	$(Q)$(AR) rcs $@ $(DOUBLE_O)
 
-$(BUILD)/libmoth.so: $(ENGINE_O) $(FILES_STAMP)
+$(BUILD)/libmoth.so: $(ENGINE_O) $(API_O) $(FILES_STAMP)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared -Wl,-soname,libmoth.so.$(SOVERSION) -Wl,-z,defs $(LDFLAGS_ALL) -o $@ $(ENGINE_O) $(ENGINE_LIBS)
+	$(Q)$(CC) -shared -Wl,-soname,libmoth.so.$(SOVERSION) -Wl,-z,defs $(LDFLAGS_ALL) -o $@ $(ENGINE_O) $(API_O) $(ENGINE_LIBS)
 	@ln -sf libmoth.so $@.$(SOVERSION)
 
 # The Lua sources become one C file, so a program or a moth.so works from any directory.
@@ -180,7 +183,11 @@ $(BUILD)/moth.so: $(BINDING_O) $(ENGINE_O) $(BUILD)/gen/module.map $(FILES_STAMP
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -Wl,--version-script=$(BUILD)/gen/module.map $(LDFLAGS_ALL) -o $@ $(BINDING_O) $(ENGINE_O) $(ENGINE_LIBS)
 
-$(BUILD)/moth: $(OBJ)/once/bindings/main.o $(BINDING_O) $(ENGINE_O) $(FILES_STAMP)
+$(BUILD)/gen/program.list: Makefile
+	@mkdir -p $(@D)
+	@echo '{ lua_*; luaL_*; luaopen_*; };' > $@
+
+$(BUILD)/moth: $(OBJ)/once/bindings/main.o $(BINDING_O) $(ENGINE_O) $(BUILD)/gen/program.list $(FILES_STAMP)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(OBJ)/once/bindings/main.o $(BINDING_O) $(ENGINE_O) $(LUA_LIBS) $(ENGINE_LIBS)
 
@@ -260,7 +267,7 @@ check:                            ## format, warnings with two compilers, analyz
 	BUILD=$(BUILD)/check tests/check
 
 # clang-tidy runs again only for files whose object (and so source or header) changed. It sees the float build.
-TIDY_C := $(ONCE_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C) $(wildcard tests/pty/*.c)
+TIDY_C := $(ONCE_C) $(API_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C) $(wildcard tests/pty/*.c)
 tidy: $(TIDY_C:%.c=$(BUILD)/tidy/%.ok)   ## clang-tidy alone
 $(BUILD)/tidy/%.ok: %.c $(OBJ)/once/%.o .clang-tidy
 	@mkdir -p $(@D)

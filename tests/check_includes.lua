@@ -12,6 +12,7 @@ local below = {
     nn = "core tensor ops graph autograd plan",
     io = "core tensor",
     train = "core tensor ops graph autograd plan nn io",
+    api = "core tensor ops graph autograd plan nn io train",
 }
 
 -- Pattern in a line -> the only place that may have it.

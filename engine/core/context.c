@@ -39,6 +39,9 @@ void moth_ctx_free(moth_ctx *ctx)
 
 void moth_seed(moth_ctx *ctx, uint64_t seed)
 {
+    if (!ctx) {
+        return;
+    }
     ctx->seed = seed;
     ctx->seeded = true;
     ctx->eager_step = 0;
@@ -47,6 +50,9 @@ void moth_seed(moth_ctx *ctx, uint64_t seed)
 
 moth_status moth_ctx_set_threads(moth_ctx *ctx, int threads)
 {
+    if (!ctx) {
+        return MOTH_ERR_ARGUMENT;
+    }
     if (threads < 1 || threads > MOTH_MAX_THREADS) {
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "threads: expected 1 to %d, got %d", MOTH_MAX_THREADS, threads);
     }
@@ -56,16 +62,20 @@ moth_status moth_ctx_set_threads(moth_ctx *ctx, int threads)
 
 int moth_ctx_threads(const moth_ctx *ctx)
 {
-    return ctx->threads;
+    return ctx ? ctx->threads : 0;
 }
 
 void moth_ctx_set_log(moth_ctx *ctx, void (*log)(void *user, const char *line), void *user)
 {
-    ctx->log = log;
-    ctx->log_user = user;
+    if (ctx) {
+        ctx->log = log;
+        ctx->log_user = user;
+    }
 }
 
 void moth_ctx_interrupt(moth_ctx *ctx)
 {
-    __atomic_store_n(ctx->interrupt, 1, __ATOMIC_RELAXED);
+    if (ctx) {
+        __atomic_store_n(ctx->interrupt, 1, __ATOMIC_RELAXED);
+    }
 }

@@ -61,6 +61,11 @@ moth_status moth_fail(moth_ctx *ctx, moth_status status, const char *format, ...
     return status;
 }
 
+moth_status moth_fail_null(moth_ctx *ctx, const char *function, const char *name)
+{
+    return ctx ? moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: %s is NULL", function, name) : MOTH_ERR_ARGUMENT;
+}
+
 moth_status moth_fail_prefix(moth_ctx *ctx, const char *format, ...)
 {
     char prefix[256];
@@ -89,10 +94,10 @@ void moth_log(moth_ctx *ctx, const char *format, ...)
 
 const char *moth_error(const moth_ctx *ctx)
 {
-    return ctx->error;
+    return ctx ? ctx->error : "the context is NULL";
 }
 
 moth_status moth_error_status(const moth_ctx *ctx)
 {
-    return ctx->status;
+    return ctx ? ctx->status : MOTH_ERR_ARGUMENT;
 }

@@ -33,11 +33,22 @@ struct moth_ctx {
  * `return moth_fail(ctx, MOTH_ERR_SHAPE, "…")`. Bytes that are not printable are escaped. */
 moth_status moth_fail(moth_ctx *ctx, moth_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* MOTH_ERR_ARGUMENT with "FUNCTION: NAME is NULL"; ctx may be NULL too, then without a message. */
+moth_status moth_fail_null(moth_ctx *ctx, const char *function, const char *name);
+
 /* Puts `prefix: ` in front of the message on ctx (a layer path in front of an op's message). Returns ctx->status. */
 moth_status moth_fail_prefix(moth_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* One line to the log callback, if there is one. */
 void moth_log(moth_ctx *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* In a function of moth.h: an argument that must not be NULL. */
+#define MOTH_NEED(ctx, pointer)                             \
+    do {                                                    \
+        if (!(ctx) || !(pointer)) {                         \
+            return moth_fail_null(ctx, __func__, #pointer); \
+        }                                                   \
+    } while (0)
 
 #define MOTH_TRY(expression)                    \
     do {                                        \

@@ -20,6 +20,7 @@ static const moth_op *const *table_of(moth_cpu cpu)
 
 moth_status moth_ctx_set_cpu(moth_ctx *ctx, const char *name)
 {
+    MOTH_NEED(ctx, name);
     for (int cpu = 0; cpu < MOTH_CPU_COUNT; cpu++) {
         if (strcmp(name, moth_cpu_name((moth_cpu)cpu)) != 0) {
             continue;
@@ -35,6 +36,9 @@ moth_status moth_ctx_set_cpu(moth_ctx *ctx, const char *name)
 
 const char *moth_ctx_cpu(const moth_ctx *ctx)
 {
+    if (!ctx) {
+        return NULL;
+    }
     for (int cpu = MOTH_CPU_COUNT - 1; cpu > 0; cpu--) {
         if (moth_cpu_runs((moth_cpu)cpu) && ctx->ops == table_of((moth_cpu)cpu)) {
             return moth_cpu_name((moth_cpu)cpu);

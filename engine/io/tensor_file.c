@@ -18,6 +18,7 @@ struct moth_tensor_file {
 
 moth_status moth_tensor_file_new(moth_ctx *ctx, moth_tensor_file **out)
 {
+    MOTH_NEED(ctx, out);
     moth_tensor_file *file = moth_calloc(sizeof *file);
     moth_value *metadata = file ? moth_value_map() : NULL;
     if (!metadata) {
@@ -102,6 +103,9 @@ static moth_status grow(moth_ctx *ctx, moth_tensor_file *file)
 moth_status moth_tensor_file_add(moth_ctx *ctx, moth_tensor_file *file, const char *name, moth_tensor *t)
 {
     int64_t at;
+    MOTH_NEED(ctx, file);
+    MOTH_NEED(ctx, name);
+    MOTH_NEED(ctx, t);
     MOTH_TRY(check_name(ctx, file, name, &at));
     if (moth_tensor_is_symbolic(t)) {
         moth_io_quoted shown;
@@ -121,21 +125,24 @@ moth_status moth_tensor_file_add(moth_ctx *ctx, moth_tensor_file *file, const ch
 
 int64_t moth_tensor_file_count(const moth_tensor_file *file)
 {
-    return file->count;
+    return file ? file->count : 0;
 }
 
 const char *moth_tensor_file_name(const moth_tensor_file *file, int64_t i)
 {
-    return i >= 0 && i < file->count ? file->members[i].name : NULL;
+    return file && i >= 0 && i < file->count ? file->members[i].name : NULL;
 }
 
 moth_tensor *moth_tensor_file_tensor(const moth_tensor_file *file, int64_t i)
 {
-    return i >= 0 && i < file->count ? file->members[i].tensor : NULL;
+    return file && i >= 0 && i < file->count ? file->members[i].tensor : NULL;
 }
 
 moth_tensor *moth_tensor_file_find(const moth_tensor_file *file, const char *name)
 {
+    if (!file || !name) {
+        return NULL;
+    }
     int64_t at = lower_bound(file, name);
     return holds(file, at, name) ? file->members[at].tensor : NULL;
 }

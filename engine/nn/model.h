@@ -38,7 +38,7 @@ moth_symbol *moth_symbol_retain(moth_symbol *s);
 void moth_symbol_release(moth_symbol *s); /* NULL is allowed */
 void moth_use_release(moth_use *use);     /* NULL is allowed */
 
-typedef struct moth_model {
+struct moth_model {
     int references;
     moth_ctx *ctx;
     char *name;
@@ -56,7 +56,7 @@ typedef struct moth_model {
     uint64_t step;                   /* training steps so far */
     void *trainer;                   /* what compile made; owned through free_trainer */
     void (*free_trainer)(void *trainer);
-} moth_model;
+};
 
 /* An empty Sequential; layers follow by moth_model_add_layer. */
 moth_status moth_model_sequential(moth_ctx *ctx, const char *name, moth_model **out);
@@ -73,8 +73,6 @@ moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, cons
 moth_status moth_model_functional(moth_ctx *ctx, const char *name, int n_inputs, moth_symbol *const *inputs,
                                   int n_outputs, moth_symbol *const *outputs, const char *const *output_names,
                                   moth_model **out);
-moth_model *moth_model_retain(moth_model *model);
-void moth_model_release(moth_model *model); /* NULL is allowed */
 
 /* Draws all weights anew from `seed` and forgets the step count. */
 moth_status moth_model_redraw(moth_model *model, uint64_t seed);

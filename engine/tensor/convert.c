@@ -167,9 +167,17 @@ moth_status moth_tensor_copy_into(moth_ctx *ctx, moth_tensor *to, const moth_ten
     moth_status name(moth_ctx *ctx, int rank, const int64_t *shape, const element *data, moth_tensor **out) \
     {                                                                                                       \
         moth_tensor *t;                                                                                     \
+        MOTH_NEED(ctx, out);                                                                                \
+        if (rank > 0) {                                                                                     \
+            MOTH_NEED(ctx, shape);                                                                          \
+        }                                                                                                   \
         MOTH_TRY(moth_tensor_new(ctx, dtype_, rank, shape, &t));                                            \
         int64_t n = moth_meta_elements(&t->meta);                                                           \
         convert *to = (convert *)(void *)moth_tensor_data(t);                                               \
+        if (!data && n > 0) {                                                                               \
+            moth_tensor_release(t);                                                                         \
+            return moth_fail_null(ctx, #name, "data");                                                      \
+        }                                                                                                   \
         for (int64_t i = 0; i < n; i++) {                                                                   \
             to[i] = (convert)data[i];                                                                       \
         }                                                                                                   \
@@ -183,6 +191,10 @@ FROM_ARRAY(moth_tensor_from_bytes, uint8_t, MOTH_UINT8, uint8_t)
 
 moth_status moth_tensor_to_floats(moth_ctx *ctx, const moth_tensor *t, float *out, int64_t count)
 {
+    MOTH_NEED(ctx, t);
+    if (count > 0) {
+        MOTH_NEED(ctx, out);
+    }
     if (moth_tensor_is_symbolic(t)) {
         return moth_fail(ctx, MOTH_ERR_TRACING, "value not known while tracing");
     }

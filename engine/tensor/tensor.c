@@ -166,6 +166,13 @@ moth_status moth_tensor_new(moth_ctx *ctx, moth_dtype dtype, int rank, const int
 
 moth_status moth_tensor_zeros(moth_ctx *ctx, moth_dtype dtype, int rank, const int64_t *shape, moth_tensor **out)
 {
+    MOTH_NEED(ctx, out);
+    if (rank > 0) {
+        MOTH_NEED(ctx, shape);
+    }
+    if ((unsigned)dtype > MOTH_UINT8) {
+        return moth_fail(ctx, MOTH_ERR_DTYPE, "zeros: no such type: %d", (int)dtype);
+    }
     return tensor_alloc(ctx, dtype, rank, shape, true, out);
 }
 
@@ -239,22 +246,22 @@ moth_real *moth_tensor_reals(const moth_tensor *t)
 
 int moth_tensor_rank(const moth_tensor *t)
 {
-    return t->meta.rank;
+    return t ? t->meta.rank : 0;
 }
 
 int64_t moth_tensor_dim(const moth_tensor *t, int dim)
 {
-    return dim >= 0 && dim < t->meta.rank ? t->meta.shape[dim] : 0;
+    return t && dim >= 0 && dim < t->meta.rank ? t->meta.shape[dim] : 0;
 }
 
 moth_dtype moth_tensor_dtype(const moth_tensor *t)
 {
-    return t->meta.dtype;
+    return t ? t->meta.dtype : MOTH_FLOAT32;
 }
 
 int64_t moth_tensor_count(const moth_tensor *t)
 {
-    return moth_meta_elements(&t->meta);
+    return t ? moth_meta_elements(&t->meta) : 0;
 }
 
 static int64_t element_position(const moth_meta *m, int64_t i)

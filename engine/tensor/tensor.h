@@ -37,9 +37,8 @@ struct moth_tensor {
     const char *name;       /* variables: path such as "dense_1/kernel" for messages; owned */
 };
 
-/* New tensor of one reference with uninitialized / zeroed contiguous storage. */
+/* New tensor of one reference with uninitialized contiguous storage. */
 moth_status moth_tensor_new(moth_ctx *ctx, moth_dtype dtype, int rank, const int64_t *shape, moth_tensor **out);
-moth_status moth_tensor_zeros(moth_ctx *ctx, moth_dtype dtype, int rank, const int64_t *shape, moth_tensor **out);
 
 /* New handle with the given meta on an existing storage (which gains a reference), or symbolic (storage NULL). */
 moth_status moth_tensor_handle(moth_ctx *ctx, const moth_meta *meta, moth_storage *storage, moth_tensor **out);

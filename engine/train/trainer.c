@@ -66,7 +66,7 @@ moth_status moth_model_compiled(moth_model *model, bool training, moth_trainer *
     MOTH_TRY(moth_trainer_of(model, out));
     if (!(*out)->options || moth_value_count(moth_value_get((*out)->options, "loss")) == 0) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
-                         "the model is not compiled; call model:compile { loss = … } first");
+                         "the model is not compiled: compile says by which loss it is measured");
     }
     if (training && !(*out)->optimizer) {
         return moth_fail(model->ctx, MOTH_ERR_STATE, "the model is compiled without an optimizer");
