@@ -3,41 +3,81 @@ local moth = require "moth"
 
 local common = { seed = 1671, batch_size = 128, validation_split = 0.2 }
 
+local usage = "usage: moth %s [--epochs N] [--quick] [--seed N] [--seeds N] [--verbose 0|1|2] [--help]"
+
+-- What a script says of itself: the comment that it begins with.
+local function help(path)
+    local lines = { usage:format(path), "" }
+    for line in io.lines(path) do
+        local text = line:match "^%-%-%-? ?(.*)$"
+        if not text then
+            break
+        end
+        lines[#lines + 1] = text
+    end
+    lines[#lines + 1] = [[
+
+  --epochs N       passes over the training data, in place of the script's own number
+  --quick          a tenth of the data and at most three epochs
+  --seed N         of all draws (1671)
+  --seeds N        of a sweep: each trial with seeds 1 to N
+  --verbose 0|1|2  no progress, a live line, a line an epoch]]
+    return table.concat(lines, "\n")
+end
+
+local function refuse(reason)
+    io.stderr:write(("%s: %s\n%s\n"):format(arg[0], reason, usage:format(arg[0])))
+    os.exit(2)
+end
+
+local least = { ["--epochs"] = 1, ["--seed"] = 0, ["--seeds"] = 1, ["--verbose"] = 0 }
+local most = { ["--verbose"] = 2 }
+
 --- Reads `--epochs N`, `--quick` (a tenth of the data, a few epochs), `--seed N`, `--verbose 0|1|2`, and for sweeps
--- `--seeds N`: each trial with seeds 1 to N.
+-- `--seeds N`: each trial with seeds 1 to N. `--help` shows what the script says of itself, and ends it.
 ---@param epochs integer  what the document uses
 ---@param ... string  the options, where a script is run by another one
 ---@return { epochs: integer, quick: boolean, seeds?: integer, verbose?: integer }
 function common.options(epochs, ...)
     local words = select("#", ...) > 0 and { ... } or arg or {}
-    local known = { ["--epochs"] = true, ["--seed"] = true, ["--seeds"] = true, ["--verbose"] = true }
-    local options = { epochs = epochs, quick = false }
+    local options = { quick = false }
     local i = 1
     while words[i] do
         local name, value = words[i], math.tointeger(tonumber(words[i + 1]))
-        if name == "--quick" then
+        if name == "--help" or name == "-h" then
+            print(help(arg[0]))
+            os.exit(0)
+        elseif name == "--quick" then
             options.quick = true
-            options.epochs = math.min(epochs, 3)
-        elseif known[name] and value then
+        elseif not least[name] then
+            refuse(("unknown option '%s'"):format(name))
+        elseif not value or value < least[name] or value > (most[name] or math.maxinteger) then
+            refuse(("%s needs a whole number from %d%s"):format(name, least[name],
+                most[name] and " to " .. most[name] or ""))
+        else
             options[name:sub(3)] = value
             i = i + 1
-        else
-            io.stderr:write(("usage: moth %s [--epochs N] [--quick] [--seed N] [--seeds N] [--verbose 0|1|2]\n")
-                :format(arg[0]))
-            os.exit(2)
         end
         i = i + 1
     end
+    options.epochs = options.epochs or options.quick and math.min(epochs, 3) or epochs
     common.seed = options.seed or common.seed
     moth.seed(common.seed)
     return options
 end
 
-local function prepare(set, quick)
+--- The first n samples of a set, n a tenth of it where it is to be quick.
+---@param set { x: moth.Tensor, y: moth.Tensor }
+---@param quick boolean
+---@return { x: moth.Tensor, y: moth.Tensor }
+function common.part(set, quick)
     local n = quick and #set.x // 10 or #set.x
-    local x = set.x:slice(1, 1, n):reshape(n, 784)
-    local ids = set.y:slice(1, 1, n)
-    return { x = x, y = moth.one_hot(ids, 10), ids = ids }
+    return { x = set.x:slice(1, 1, n), y = set.y:slice(1, 1, n) }
+end
+
+local function prepare(set, quick)
+    local part = common.part(set, quick)
+    return { x = part.x:reshape(#part.x, 784), y = moth.one_hot(part.y, 10), ids = part.y }
 end
 
 --- MNIST in rows of 784, targets one-hot. Pixels stay bytes; the model scales them by 1/255.
@@ -58,6 +98,11 @@ end
 --- Trains as every experiment of the document does; returns the history.
 ---@param batch_size? integer  other than the document's 128
 function common.fit(model, data, options, batch_size)
+    if options.verbose ~= 0 then
+        local n = #data.x
+        local trained = math.floor(n * (1 - common.validation_split))
+        print(("Train on %d samples, validate on %d samples"):format(trained, n - trained))
+    end
     return model:fit(data.x, data.y, {
         batch_size = batch_size or common.batch_size, epochs = options.epochs,
         validation_split = common.validation_split, verbose = options.verbose,

@@ -3,13 +3,15 @@
 local moth = require "moth"
 local here = arg[0]:match("^.*/") or ""
 local root = here .. "../"
+local common = dofile(here .. "common.lua")
+local options = common.options(20)
 
-moth.seed(1671)
 local found, train, test = pcall(moth.datasets.mnist)
 if not found then
     io.stderr:write(("MNIST is not to be had (%s): the demonstration uses synthetic digits\n"):format(train))
     train, test = moth.datasets.digits { n = 60000, seed = 1 }, moth.datasets.digits { n = 10000, seed = 2 }
 end
+train, test = common.part(train, options.quick), common.part(test, options.quick)
 
 local layers = moth.layers
 local model = moth.Sequential {
@@ -22,7 +24,9 @@ local model = moth.Sequential {
 }
 model:summary()
 model:compile { optimizer = "adam", loss = "sparse_categorical_crossentropy", metrics = { "accuracy" } }
-model:fit(train.x, train.y, { batch_size = 128, epochs = 20, validation_split = 0.2 })
+model:fit(train.x, train.y, {
+    batch_size = 128, epochs = options.epochs, validation_split = 0.2, verbose = options.verbose,
+})
 local score = model:evaluate(test.x, test.y, { batch_size = 128 })
 print(("test loss     %.4f"):format(score.loss))
 print(("test accuracy %.4f"):format(score.accuracy))

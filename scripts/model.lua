@@ -4,7 +4,9 @@
 local moth = require "moth"
 local files = require "moth.files"
 
-local EPOCHS, BATCH = 5, 128
+local common = dofile((arg[0]:match "^.*/" or "") .. "common.lua")
+local options = common.options(5)
+local EPOCHS, BATCH = options.epochs, 128
 
 local function make()
     local layers = moth.layers
@@ -30,13 +32,13 @@ files.make_parent(path)
 files.write(path .. ".new", "")
 os.remove(path .. ".new")
 
-moth.seed(1671)
 local found, train, test = pcall(moth.datasets.mnist)
 if not found then
     io.stderr:write(("MNIST is not to be had (%s): the model learns from synthetic digits and will know handwriting "
         .. "less well\n"):format(train))
     train, test = moth.datasets.digits { n = 60000, seed = 1 }, moth.datasets.digits { n = 10000, seed = 2 }
 end
+train, test = common.part(train, options.quick), common.part(test, options.quick)
 
 local model = make()
 local steps = EPOCHS * ((#train.x + BATCH - 1) // BATCH)
@@ -46,7 +48,7 @@ model:compile {
 }
 local started = os.time()
 model:fit(train.x, train.y, {
-    epochs = EPOCHS, batch_size = BATCH,
+    epochs = EPOCHS, batch_size = BATCH, verbose = options.verbose,
     augment = moth.image.augment { shift = 1.5, rotate = 8, zoom = 0.1, elastic = 1 },
 })
 local score = model:evaluate(test.x, test.y, { batch_size = 500 })

@@ -74,9 +74,19 @@ describe("scripts #slow", function()
 end)
 
 describe("a script", function()
+    it("says what it is about with --help, whatever it trains", function()
+        for _, name in ipairs { "demo", "model", "mlp", "report", "predict_digit" } do
+            local out, status = run(name .. ".lua --help")
+            assert.equal(0, status, out)
+            assert.truthy(out:find("^usage: moth [^\n]*" .. name .. ".lua [^\n]*%-%-epochs N"), out)
+            assert.truthy(out:find("--quick", 1, true), out)
+            assert.is_nil(out:find("samples right", 1, true), out)
+        end
+    end)
+
     it("ends with status 2 for options that it does not know", function()
-        for _, name in ipairs { "perceptron", "mlp", "dropout_sweep", "predict_digit", "report" } do
-            for _, wrong in ipairs { "--nonsense", "--epochs", "--epochs x" } do
+        for _, name in ipairs { "perceptron", "mlp", "dropout_sweep", "predict_digit", "report", "demo" } do
+            for _, wrong in ipairs { "--nonsense", "--epochs", "--epochs x", "--epochs 0" } do
                 local out, status = run(("%s.lua %s"):format(name, wrong))
                 assert.equal(2, status, name .. " " .. wrong .. ": " .. out)
                 assert.truthy(out:find("usage: moth", 1, true), out)
