@@ -17,5 +17,20 @@ local history = model:fit(train.x, train.y, {
 })
 history:plot(here .. "history.svg")
 model:compile { loss = "sparse_categorical_crossentropy", metrics = { "confusion_matrix" } }
-model:evaluate(test.x, test.y).confusion_matrix:plot(here .. "confusion.svg")
-moth.plot.images({ images = test.x:slice(1, 1, 12), file = here .. "digits.png" })
+model:evaluate(test.x, test.y).confusion_matrix:plot(here .. "confusion.svg", { title = "MNIST's test set" })
+
+-- Some that it knows, and as many that it does not.
+local half, right, mistakes = 12, {}, {}
+local predicted = model:predict_classes(test.x)
+for i = 1, #test.y do
+    local list = predicted[i] == test.y[i] and right or mistakes
+    list[#list + 1] = i
+end
+local positions = table.move(mistakes, 1, half, half + 1, table.move(right, 1, half, 1, {}))
+local titles, marked = {}, {}
+for i, position in ipairs(positions) do
+    titles[i] = tostring(predicted[position])
+    marked[i] = i > half
+end
+moth.plot.images { images = test.x:index(1, positions), titles = titles, marked = marked, columns = 8,
+    file = here .. "digits.png", title = "predicted; mistakes in orange" }
