@@ -8,7 +8,7 @@ complete -c moth -n __fish_use_subcommand -s l -x -d 'require a module'
 complete -c moth -n __fish_use_subcommand -s i -d 'the prompt after the script'
 complete -c moth -n __fish_use_subcommand -s v -l version -d 'print the version'
 complete -c moth -s h -l help -d 'print how to use it'
-complete -c moth -n '__fish_seen_subcommand_from predict' -l model -r -F -d 'the model'
+complete -c moth -n '__fish_seen_subcommand_from predict' -l model -r -a '(__fish_complete_suffix .safetensors)' -d 'the model'
 complete -c moth -n '__fish_seen_subcommand_from predict' -l explain -r -F -d 'write the steps as a picture'
 complete -c moth -n '__fish_seen_subcommand_from predict info' -l json -d 'a line of JSON each'
 complete -c moth -n '__fish_seen_subcommand_from predict' -F
