@@ -1,6 +1,8 @@
 --- Writes the definitions that lua-language-server reads: `moth share/definitions.lua > moth.lua`. Everything comes
 --- from the reference that help shows, so the two cannot differ.
 local moth = require "moth"
+local annotations = require "moth.annotations"
+local core = require "moth.core"
 local reference = require "moth.reference"
 
 --- Kinds of options in the words of the language server.
@@ -8,6 +10,12 @@ local types = {
     integers = "integer|integer[]", shape = "integer[]", layer = "moth.Layer", any = "any", number = "number",
     integer = "integer", boolean = "boolean", string = "string", ["function"] = "function", table = "table",
 }
+
+local annotated, annotated_classes = annotations.read(core.sources())
+local overloads = {} -- how the objects of a class are called
+for _, class in ipairs(annotated_classes) do
+    overloads[class.name] = class.overloads
+end
 
 local lines = {
     "---@meta moth", "", ("--- moth %s: machine learning in Lua."):format(moth.version), "---@class moth",
@@ -78,7 +86,7 @@ local function add_options_class(entry)
 end
 
 local result_of = {
-    layers = "moth.Layer", optimizers = "moth.Optimizer", callbacks = "moth.Callback",
+    layers = "moth.Layer", optimizers = "moth.Optimizer", callbacks = "moth.Callback", sweep = "moth.Sweep",
 }
 
 local function returned(entry)
@@ -140,6 +148,9 @@ local function add_class(entry)
         add "---@operator len: integer"
         add "---@field [integer] moth.Tensor|number"
     end
+    for _, overload in ipairs(overloads["moth." .. entry.name] or {}) do
+        add("---@overload %s", overload)
+    end
     add("local %s = {}", entry.name)
     add ""
 end
@@ -156,6 +167,21 @@ end
 add "---@class moth.Callback"
 add "local Callback = {}"
 add ""
+
+-- Objects made in Lua are no entries of the reference: what they have stands in the annotations beside them.
+local made_in_lua = {
+    ["moth.ConfusionMatrix"] = true, ["moth.History"] = true, ["moth.Report"] = true, ["moth.Sweep"] = true,
+}
+for _, class in ipairs(annotated_classes) do
+    if made_in_lua[class.name] then
+        add_class { name = class.name:match "[^.]*$", doc = class.doc, fields = class.fields }
+        for _, method in ipairs(annotated) do
+            if method.module == class.module and method.owner == class.variable then
+                add_function(method, class.name:match "[^.]*$" .. ":" .. method.name)
+            end
+        end
+    end
+end
 
 for _, name in ipairs(reference.names()) do
     local entry = reference.find(name)

@@ -18,6 +18,7 @@ local annotations = {}
 ---@field variable string? the local that holds it
 ---@field methods string? "model_methods" for a local that is a table of methods in moth.core
 ---@field fields table[] { name, kind, doc, optional }
+---@field overloads string[]? how its objects are called
 
 --- The type at the start of `text`, which may hold blanks inside brackets, and what follows it.
 local function split_type(text)
@@ -51,7 +52,7 @@ end
 
 --- What one block of comment lines says.
 local function read_block(lines)
-    local block = { parameters = {}, fields = {}, doc = {}, returns = {}, example = nil }
+    local block = { parameters = {}, fields = {}, doc = {}, returns = {}, overloads = {}, example = nil }
     for _, text in ipairs(lines) do
         local tag, rest = text:match "^%s?@([%w_]+)%s*(.*)$"
         if tag == "param" then
@@ -60,6 +61,8 @@ local function read_block(lines)
             block.fields[#block.fields + 1] = named(rest)
         elseif tag == "return" then
             block.returns[#block.returns + 1] = rest
+        elseif tag == "overload" then
+            block.overloads[#block.overloads + 1] = rest
         elseif tag == "class" then
             block.class = rest:match "^[%w_.]+"
         elseif tag == "usage" then
@@ -120,7 +123,7 @@ local function read_source(module, text, into, classes)
             end
             if block.class then
                 classes[#classes + 1] = { name = block.class, doc = table.concat(block.doc, "\n"), variable = path,
-                    module = module, fields = block.fields }
+                    module = module, fields = block.fields, overloads = block.overloads }
             elseif path then
                 into[#into + 1] = annotation(module, path, block)
             end

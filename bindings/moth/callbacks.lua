@@ -18,6 +18,12 @@ end
 
 -- ---- History --------------------------------------------------------------------------------------------------------
 
+--- What fit returns: the numbers of every epoch.
+---@class moth.History
+---@field epoch integer[] the epochs that were run, from 1
+---@field history table<string, number[]> loss and metrics by name, a value an epoch
+---@field params table of the fit: epochs, steps, metrics
+---@field model moth.Model
 local History = { saved = { "epoch", "history" } }
 
 function History:init()

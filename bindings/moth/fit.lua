@@ -251,7 +251,7 @@ end
 ---@param x any
 ---@param y? any
 ---@param args? table  options of fit
----@return moth.Callback history
+---@return moth.History history
 function core.model_methods:fit(x, y, args)
     local callback, callbacks = require "moth.callback", require "moth.callbacks"
     local generator = type(x) == "function" and x or nil

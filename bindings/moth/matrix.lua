@@ -2,13 +2,15 @@
 
 local matrix = {}
 
+--- Counts: m[truth + 1][prediction + 1].
+---@class moth.ConfusionMatrix
 local Matrix = {}
 Matrix.__index = Matrix
 Matrix.__name = "moth.confusion_matrix"
 
 --- Wraps a list of rows of counts.
 ---@param rows integer[][]
----@return table
+---@return moth.ConfusionMatrix
 function matrix.new(rows)
     return setmetatable(rows, Matrix)
 end

@@ -299,7 +299,8 @@ function Tensor:detach() end
 ---@field trainable boolean read when a model is compiled
 ---@field weights moth.Tensor[]
 ---@field config table its options, with all defaults
----@overload fun(x: moth.Tensor, options?: { training?: boolean }): moth.Tensor
+---@overload fun(x: moth.Symbol|moth.Symbol[]): moth.Symbol
+---@overload fun(x: moth.Tensor|moth.Tensor[], options?: { training?: boolean }): moth.Tensor
 local Layer = {}
 
 --- For layers in Lua, while they are built: adds a variable.
@@ -326,12 +327,13 @@ function Layer:assign(variable, value) end
 ---@field built boolean
 ---@field seed integer
 ---@field step integer training steps done
----@field history moth.Callback of the last fit
+---@field history moth.History of the last fit
 ---@field optimizer moth.Optimizer
 ---@field input_shapes integer[][]
 ---@field output_shapes integer[][]
 ---@field output_names string[]
----@overload fun(x: moth.Tensor): moth.Tensor
+---@overload fun(x: moth.Symbol|moth.Symbol[]): moth.Symbol
+---@overload fun(x: moth.Tensor|moth.Tensor[], options?: { training?: boolean }): moth.Tensor
 local Model = {}
 
 --- Puts a layer on top of a Sequential.

@@ -19,6 +19,10 @@ local sweep_table = require "moth.sweep_table"
 local sweep_trial = require "moth.sweep_trial"
 local sweep_watch = require "moth.sweep_watch"
 
+--- What moth.sweep returns: the trials and what they found.
+---@class moth.Sweep
+---@field name string
+---@field names string[] of the parameters
 local Sweep = { __name = "moth.Sweep" }
 Sweep.__index = Sweep
 

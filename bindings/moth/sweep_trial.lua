@@ -69,6 +69,7 @@ end
 --- What a trial gets as its second argument. `report(step, value)` tells how it goes and returns true when the trial
 -- may end; `report:callback "val_accuracy"` does that after each epoch of a fit.
 ---@class moth.Report
+---@overload fun(step: integer, value: number): boolean
 local Report = {}
 Report.__index = Report
 
