@@ -108,12 +108,21 @@ local function header(cells, code)
     return #names > 0 and "local " .. table.concat(names, ",") .. " " or ""
 end
 
+--- `return f(x)` would be a tail call, after which errors cannot say the line any more: an expression is an argument.
+local PASS = "_moth_pass"
+
+local function pass(...)
+    return ...
+end
+
 local function join(f, cells)
     local i = 1
     while true do
         local name = debug.getupvalue(f, i)
         if not name then
             return f
+        elseif name == PASS then
+            debug.setupvalue(f, i, pass)
         elseif cells[name] then
             debug.upvaluejoin(f, i, cells[name].get, 1)
         end
@@ -169,13 +178,18 @@ function Session:compile(text, name)
             self.cells[local_name] = new_cell(rawget(_G, local_name))
         end
     end
-    local source = header(self.cells, code) .. "return function(...) " .. (expression and "return " or "") .. opened
-        .. "\nend"
+    local last = code[#code]
+    local source = header(self.cells, code)
+    if expression then
+        local bare = last and last.text == ";" and opened:sub(1, last.start - 1) or opened
+        source = ("%slocal %s return function(...) return %s(%s\n) end"):format(source, PASS, PASS, bare)
+    else
+        source = source .. "return function(...) " .. opened .. "\nend"
+    end
     local outer, message = load(source, name, "t")
     if not outer then
         return nil, message
     end
-    local last = code[#code]
     return { run = join(outer(), self.cells), is_silent = last ~= nil and last.text == ";" }
 end
 

@@ -16,6 +16,7 @@ local model = moth.Sequential {
 }
 model:summary()]],
     DepthwiseConv2D = [[layers.DepthwiseConv2D { 3 }]],
+    Dot = [[layers.Dot { 1, normalize = true }]],
     Dropout = [[layers.Dropout(0.3)]],
     Embedding = [[layers.Embedding { 1000, 16 }]],
     GaussianNoise = [[layers.GaussianNoise(0.1)]],
@@ -149,8 +150,10 @@ callbacks.ModelCheckpoint { "best-{epoch:02d}.safetensors", monitor = "val_loss"
 local step = moth.compile(function(a, b) return (a * b):sum() end)
 print(step(moth.ones(3), moth.ones(3)))]],
     cpu = [[print(moth.cpu())]],
+    ["datasets.csv"] = [[local train = datasets.csv("iris.csv", { target = "species" })]],
     ["datasets.digits"] = [[local data = datasets.digits { n = 100, seed = 1 }; print(#data.x)]],
     ["datasets.idx"] = [[local images = datasets.idx "train-images-idx3-ubyte.gz"]],
+    ["datasets.image_folder"] = [[local train = datasets.image_folder("pictures", { size = 64 })]],
     ["datasets.mnist"] = [[local train, test = datasets.mnist(); print(#train.x, #test.y)]],
     eye = [[print(moth.eye(3))]],
     gradcheck = [[print(moth.gradcheck(function(t) return (t * t):sum() end, moth.randn(3)))]],
@@ -207,10 +210,10 @@ sweep:plot("lr", "loss")]],
 
 -- Those that read or write a file, or whole data sets: they run only where these are.
 examples.needs_files = {}
-for _, name in ipairs { "Model:load_weights", "Model:predict_digit", "Model:save", "Model:save_weights", "datasets.idx",
-    "datasets.mnist", "image.augment", "image.digit", "image.digits", "image.grayscale", "image.invert", "image.load",
-    "image.resize", "image.save", "image.show", "load_model", "load_npy", "load_tensors", "predict_digit", "save_npy",
-    "sweep" } do
+for _, name in ipairs { "Model:load_weights", "Model:predict_digit", "Model:save", "Model:save_weights",
+    "datasets.csv", "datasets.idx", "datasets.image_folder", "datasets.mnist", "image.augment", "image.digit",
+    "image.digits", "image.grayscale", "image.invert", "image.load", "image.resize", "image.save", "image.show",
+    "load_model", "load_npy", "load_tensors", "predict_digit", "save_npy", "sweep" } do
     examples.needs_files[name] = true
 end
 

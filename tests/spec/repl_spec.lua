@@ -165,6 +165,16 @@ describe("chunk", function()
         end
     end)
 
+    it("names the line of what an expression raises", function()
+        for _, text in ipairs { "layers.Dense { 3, activaton = 1 }", "layers.Dense { 3, activaton = 1 };" } do
+            session:compile("local layers = ...").run(moth.layers)
+            local fine, problem = pcall(session:compile(text).run)
+            assert.is_false(fine)
+            assert.matches("^stdin:1: Dense: unknown option", problem)
+        end
+        assert.same({ 1, nil, 3, n = 3 }, table.pack(session:compile("1, nil, 3 -- three").run()))
+    end)
+
     it("is silent after a semicolon", function()
         assert.is_true(session:compile("1;").is_silent)
         assert.is_false(session:compile("1").is_silent)
