@@ -3,6 +3,7 @@
 
 local core = require "moth.core"
 local options = require "moth.options"
+require "moth.weights" -- methods of layers
 
 local catalog = {}
 

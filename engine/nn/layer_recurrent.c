@@ -56,8 +56,28 @@ static const cell rnn_cell = { MOTH_OP_simple_rnn, 1, 1, false, false };
 static const cell lstm_cell = { MOTH_OP_lstm, 4, 2, true, false };
 static const cell gru_cells[2] = { { MOTH_OP_gru_before, 3, 1, true, false }, { MOTH_OP_gru, 3, 1, true, true } };
 
+/* Options of Keras's that change what is computed, and that the ops do not know. */
+static moth_status check_unsupported(const moth_layer *layer, moth_ctx *ctx)
+{
+    const char *type = layer->type->entry.name;
+    if (moth_config_number(layer->config, "recurrent_dropout") != 0) {
+        return moth_fail(ctx, MOTH_ERR_UNSUPPORTED,
+                         "%s: option 'recurrent_dropout' must be 0: states cannot be dropped between steps; 'dropout' "
+                         "drops inputs",
+                         type);
+    }
+    if (moth_config_bool(layer->config, "stateful")) {
+        return moth_fail(ctx, MOTH_ERR_UNSUPPORTED,
+                         "%s: option 'stateful' must be false: states do not outlive a batch; return_state gives them, "
+                         "and layer { x, state } starts from them",
+                         type);
+    }
+    return MOTH_OK;
+}
+
 static moth_status cell_setup(moth_layer *layer, moth_ctx *ctx, const cell *c)
 {
+    MOTH_TRY(check_unsupported(layer, ctx));
     MOTH_TRY(check_activation(layer, ctx, "activation"));
     return c->recurrent_activation ? check_activation(layer, ctx, "recurrent_activation") : MOTH_OK;
 }
@@ -216,8 +236,15 @@ static moth_status cell_call(moth_layer *layer, moth_pass *pass, moth_layer_io *
           .low = 0,                                                                                                  \
           .high = 1,                                                                                                 \
           .doc = "share of input features that are dropped, the same at every step" },                               \
+        { .name = "recurrent_dropout",                                                                               \
+          .kind = MOTH_OPTION_NUMBER,                                                                                \
+          .fallback = "0",                                                                                           \
+          .low = 0,                                                                                                  \
+          .high = 1,                                                                                                 \
+          .doc = "not supported: 0" },                                                                               \
         FLAG("return_sequences", "give the output of every step"), FLAG("return_state", "give the last states too"), \
-        FLAG("go_backwards", "from the last step to the first"), MOTH_OPTIONS_END
+        FLAG("go_backwards", "from the last step to the first"), FLAG("stateful", "not supported: false"),           \
+        FLAG("unroll", "changes nothing here"), MOTH_OPTIONS_END
 #define UNITS                                                                                         \
     {                                                                                                 \
         .name = "units", .kind = MOTH_OPTION_INT, .fallback = MOTH_REQUIRED, .position = 1, .low = 1, \
