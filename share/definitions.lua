@@ -120,6 +120,12 @@ local function add_function(entry, path)
         end
     end
     add_returns(entry)
+    local first = entry.parameters and entry.parameters[1]
+    if first and first.name == "shape" and type_of(first.kind) == "integer[]|integer" then
+        -- Numbers one by one, options behind them.
+        local options = entry.options and class_name(entry.name) or "table"
+        add("---@overload fun(...: integer|%s): %s", options, returned(entry))
+    end
     add("function %s(%s) end", path, table.concat(names, ", "))
     add ""
 end

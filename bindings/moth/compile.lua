@@ -30,7 +30,7 @@ end
 --- assignments to them are made at its end; arguments are never changed. Results can be differentiated, with the same
 --- numbers as without compile. With an optimizer the function is a training step: its first result is the loss, and
 --- every tensor from outside that has requires_grad is updated.
----@param f fun(...): ... tensors, numbers, strings, booleans and nil in; tensors (and constants) out
+---@param f fun(...: moth.Tensor): ... tensors, numbers, strings, booleans and nil in; tensors (and constants) out
 ---@param settings? { training?: boolean, optimizer?: any }
 ---@return fun(...): ...
 local function compile(f, settings)

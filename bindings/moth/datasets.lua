@@ -65,7 +65,7 @@ local mnist_spec = {
 -- y = int32 (n) }. With `images` and `labels` the one set that these files hold, labels below `classes` (10).
 ---@param args? { images: string, labels: string, classes?: integer }
 ---@return { x: moth.Tensor, y: moth.Tensor } train
----@return { x: moth.Tensor, y: moth.Tensor }? test
+---@return { x: moth.Tensor, y: moth.Tensor } test
 function datasets.mnist(args)
     local read = options.read(mnist_spec, args)
     if read.images or read.labels then

@@ -81,6 +81,13 @@ describe("what comes with the program", function()
                 end
             end
         end
+        -- What calls give is known by its class, and so are objects that can be called.
+        for _, text in ipairs { "function History:plot(", "function Sweep:best(", "): moth.Sweep\n",
+            "function Report:callback(", "---@return moth.History history\nfunction Model:fit(",
+            "): moth.Tensor\nlocal Layer", "): moth.Tensor\nlocal Model",
+            "---@overload fun(...: integer|moth.ZerosOptions): moth.Tensor\nfunction moth.zeros(" } do
+            assert.truthy(out:find(text, 1, true), text)
+        end
         for line in out:gmatch "[^\n]+" do
             assert.is_nil(line:find "^%-%-%-@field [^ ]+ *$", line)
             assert.is_nil(line:find "^%-%-%-@param [^ ]+ *$", line)
