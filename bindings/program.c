@@ -80,7 +80,8 @@ static moth_status build_forward(moth_ctx *ctx, mothb_program *p)
                             .n_checks = p->update.n_effects > 0,
                             .checks = p->result,
                             .check_names = &check_name,
-                            .capacity = p->capacity };
+                            .capacity = p->capacity,
+                            .fixed_inputs = true };
     moth_status status = moth_plan_new(ctx, &spec, &p->forward_arena, &p->forward);
     moth_free(effects);
     return status;
@@ -202,9 +203,12 @@ static moth_status build_backward(moth_ctx *ctx, mothb_program *p)
             out[n_out++] = p->dx[i];
         }
     }
-    moth_plan_spec spec = {
-        .n_inputs = n_in, .inputs = in, .n_outputs = n_out, .outputs = out, .capacity = p->capacity
-    };
+    moth_plan_spec spec = { .n_inputs = n_in,
+                            .inputs = in,
+                            .n_outputs = n_out,
+                            .outputs = out,
+                            .capacity = p->capacity,
+                            .fixed_inputs = true };
     moth_status status = moth_plan_new(ctx, &spec, &p->backward_arena, &p->backward);
     moth_free(out);
     return status;

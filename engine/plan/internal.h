@@ -80,6 +80,7 @@ typedef struct stage {
 struct moth_plan {
     moth_arena *arena;
     int64_t capacity;
+    bool fixed_inputs;
     int n_steps, cap_steps;
     step *steps;
     int n_values, cap_values;

@@ -47,19 +47,19 @@ static bool wants_whole(const step *s, int i)
 }
 
 /* A placeholder of any number of rows has them only at a run: no step can be cut by them. */
-static bool any_rows(const operand *in)
+static bool any_rows(const moth_plan *plan, const operand *in)
 {
-    return in->kind == SOURCE_INPUT && in->root.rank > 0 && in->root.shape[0] == 0;
+    return !plan->fixed_inputs && in->kind == SOURCE_INPUT && in->root.rank > 0 && in->root.shape[0] == 0;
 }
 
-static moth_status mark_slices(moth_ctx *ctx, step *s)
+static moth_status mark_slices(moth_ctx *ctx, const moth_plan *plan, step *s)
 {
     const moth_op *op = s->node->op;
     s->domain = plan_dim0(s->n_out ? &s->node->out_meta[0] : &s->in[0].meta);
     for (int i = 0; i < s->n_in; i++) {
         operand *in = &s->in[i];
         bool rows_only = op->rows && in->kind != SOURCE_NONE && !wants_whole(s, i);
-        if (rows_only && any_rows(in)) {
+        if (rows_only && any_rows(plan, in)) {
             return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: takes a whole data set; take the rows of the batch first",
                              op->name);
         }
@@ -342,7 +342,7 @@ moth_status plan_levels(moth_ctx *ctx, moth_plan *plan, int *parent)
 {
     touches all;
     for (int n = 0; n < plan->n_steps; n++) {
-        MOTH_TRY(mark_slices(ctx, &plan->steps[n]));
+        MOTH_TRY(mark_slices(ctx, plan, &plan->steps[n]));
     }
     MOTH_TRY(find_touches(ctx, plan, &all));
     moth_status status = assign_levels(ctx, plan, &all);

@@ -79,6 +79,7 @@ static moth_status make_results(moth_ctx *ctx, moth_plan *plan)
 static moth_status copy_spec(moth_ctx *ctx, moth_plan *plan, const moth_plan_spec *spec)
 {
     plan->capacity = spec->capacity;
+    plan->fixed_inputs = spec->fixed_inputs;
     plan->inputs = moth_calloc(((size_t)spec->n_inputs + 1) * sizeof(moth_tensor *));
     plan->bound = moth_calloc(((size_t)spec->n_inputs + 1) * sizeof *plan->bound);
     plan->outputs = moth_calloc(((size_t)spec->n_outputs + 1) * sizeof *plan->outputs);

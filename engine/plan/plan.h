@@ -29,6 +29,7 @@ typedef struct moth_plan_spec {
     moth_tensor *const *checks;
     const char *const *check_names; /* for the message */
     int64_t capacity;               /* most rows of a run; 1 for a graph without placeholder rows */
+    bool fixed_inputs;              /* a placeholder whose first dim is 0 is empty, not of any size */
 } moth_plan_spec;
 
 /* Compiles. The plan keeps references to leaves and to what the spec names. The arena may grow. */
@@ -36,7 +37,8 @@ moth_status moth_plan_new(moth_ctx *ctx, const moth_plan_spec *spec, moth_arena 
 void moth_plan_free(moth_plan *plan); /* NULL is allowed */
 
 /* Runs `rows` rows (0 <= rows <= capacity). inputs[i]: data for placeholder i, with its type and shape (rows put in);
- * dim 0 of a placeholder whose first dim was given as 0 may have any size (a whole data set that is gathered from).
+ * dim 0 of a placeholder whose first dim was given as 0 may have any size (a whole data set that is gathered from),
+ * unless the spec said fixed_inputs.
  * Allocates nothing after the first run. */
 moth_status moth_plan_run(moth_ctx *ctx, moth_plan *plan, int64_t rows, moth_tensor *const *inputs,
                           const moth_run *run);

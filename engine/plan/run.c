@@ -33,7 +33,7 @@ static void resolve_arg(const moth_plan *plan, const operand *o, int64_t rows, m
         arg->shape[d] = plan_rows_of(o->meta.shape[d], rows);
         arg->stride[d] = o->meta.stride[d];
     }
-    if (o->kind == SOURCE_INPUT && o->root.rank > 0 && o->root.shape[0] == 0 && arg->rank > 0) {
+    if (!plan->fixed_inputs && o->kind == SOURCE_INPUT && o->root.rank > 0 && o->root.shape[0] == 0 && arg->rank > 0) {
         arg->shape[0] = plan->bound[o->input].shape[0]; /* a data set of any size */
     }
 }
@@ -266,7 +266,7 @@ static moth_status bind_inputs(moth_ctx *ctx, moth_plan *plan, int64_t rows, mot
         const moth_tensor *t = inputs[i];
         bool fits = t->meta.rank == want->rank;
         for (int d = 0; fits && d < want->rank; d++) {
-            bool any = d == 0 && want->shape[0] == 0;
+            bool any = !plan->fixed_inputs && d == 0 && want->shape[0] == 0;
             fits = any || t->meta.shape[d] == plan_rows_of(want->shape[d], rows);
         }
         if (!fits) {

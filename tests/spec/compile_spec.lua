@@ -90,6 +90,24 @@ describe("a compiled step", function()
         moth.threads(threads)
     end)
 
+    it("takes empty batches", function()
+        local v = moth.ones(3):requires_grad_()
+        local f = moth.compile(function(x, y)
+            return x:sum(2), x + 1, (x * v):sum(), x:T():matmul(x), y:sum(1)
+        end)
+        for _, rows in ipairs { { 0, 0 }, { 2, 0 }, { 0, 5 } } do
+            local p, q, c, d, e = f(moth.ones(rows[1], 3), moth.ones(rows[2], 2))
+            assert.are.same({ { rows[1] }, { rows[1], 3 }, {}, { 3, 3 }, { 2 } },
+                { p.shape, q.shape, c.shape, d.shape, e.shape })
+            assert.are.equal(3.0 * rows[1], c:item())
+            assert.are.equal(rows[1] + 0.0, d[{ 3, 1 }])
+            assert.are.equal(rows[2] + 0.0, e[2])
+            c:backward()
+            assert.are.same(moth.full({ 3 }, rows[1]):totable(), v.grad:totable())
+            v:zero_grad()
+        end
+    end)
+
     it("reads captured tensors at each run", function()
         local compiled = moth.compile(step)
         local x, y = moth.randn(8, 5), moth.randn(8, 3)
