@@ -60,6 +60,20 @@ bool mothb_opt_bool(lua_State *L, int arg, bool fallback)
     return lua_toboolean(L, arg);
 }
 
+const char *mothb_show(lua_State *L, int index)
+{
+    switch (lua_type(L, index)) {
+    case LUA_TNUMBER:
+    case LUA_TBOOLEAN:
+        return luaL_tolstring(L, index, NULL);
+    case LUA_TSTRING:
+        lua_pushfstring(L, "'%s'", lua_tostring(L, index));
+        return lua_tostring(L, -1);
+    default:
+        return mothb_typename(L, index);
+    }
+}
+
 /* ---- names ---- */
 
 const char *mothb_check_string(lua_State *L, int arg)
@@ -94,6 +108,22 @@ moth_dtype mothb_check_dtype(lua_State *L, int arg)
     return MOTH_FLOAT32;
 }
 
+/* ---- lists ---- */
+
+void mothb_check_list(lua_State *L, int arg, const char *what)
+{
+    lua_Unsigned n = lua_rawlen(L, arg);
+    int64_t key;
+    lua_pushnil(L);
+    while (lua_next(L, arg)) {
+        lua_pop(L, 1);
+        if (!mothb_to_int(L, -1, &key) || key < 1 || (lua_Unsigned)key > n) {
+            mothb_arg_error(L, arg, "a plain list of %s expected, got a table with the key %s", what,
+                            mothb_show(L, -1));
+        }
+    }
+}
+
 /* ---- shapes ---- */
 
 /* One entry of a shape at `index`; `arg` is to blame. */
@@ -124,7 +154,9 @@ static bool is_size(lua_State *L, int index)
 int mothb_check_shape(lua_State *L, int arg, int *rank, int64_t shape[MOTH_MAX_RANK])
 {
     bool list = lua_istable(L, arg);
-    if (!list && !is_size(L, arg)) {
+    if (list) {
+        mothb_check_list(L, arg, "sizes");
+    } else if (!is_size(L, arg)) {
         mothb_type_error(L, arg, "sizes or a list of sizes");
     }
     lua_Unsigned n = 0;
@@ -156,6 +188,7 @@ int mothb_check_ints(lua_State *L, int arg, int64_t low, int64_t high, int max, 
     if (!lua_istable(L, arg)) {
         mothb_type_error(L, arg, "list of integers");
     }
+    mothb_check_list(L, arg, "integers");
     lua_Unsigned n = lua_rawlen(L, arg);
     if (n > (lua_Unsigned)max) {
         mothb_arg_error(L, arg, "at most %d numbers, got %llu", max, (unsigned long long)n);
@@ -164,7 +197,7 @@ int mothb_check_ints(lua_State *L, int arg, int64_t low, int64_t high, int max, 
         lua_rawgeti(L, arg, i + 1);
         if (!mothb_to_int(L, -1, &out[i]) || out[i] < low || out[i] > high) {
             mothb_arg_error(L, arg, "entry %d: integer from %lld to %lld expected, got %s", i + 1, (long long)low,
-                            (long long)high, luaL_tolstring(L, -1, NULL));
+                            (long long)high, mothb_show(L, -1));
         }
         lua_pop(L, 1);
     }

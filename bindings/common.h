@@ -59,6 +59,9 @@ int mothb_arg_error(lua_State *L, int arg, const char *format, ...) __attribute_
 int mothb_type_error(lua_State *L, int arg, const char *expected); /* "… expected, got nil" */
 const char *mothb_typename(lua_State *L, int index);
 
+/* What a message says of a value: a number or a short text as it is, else its type, never an address. Pushes it. */
+const char *mothb_show(lua_State *L, int index);
+
 /* A full collection; the return value is true, so that it stands in a condition. */
 bool mothb_reclaim(lua_State *L);
 
@@ -141,6 +144,10 @@ typedef struct mothb_size {
 /* A shape: a list at arg, or numbers from arg on. Entries lie in 0 .. 2^40, symbolic sizes become negative as in
  * tensor.h. Returns the index of the argument behind it. */
 int mothb_check_shape(lua_State *L, int arg, int *rank, int64_t shape[MOTH_MAX_RANK]);
+
+/* Refuses a table at arg with other keys than 1 to n: a name in it is an option at the wrong place, which must not be
+ * passed over in silence. */
+void mothb_check_list(lua_State *L, int arg, const char *what);
 
 /* A list of integers at `arg` in low..high, at most `max`; returns their number. */
 int mothb_check_ints(lua_State *L, int arg, int64_t low, int64_t high, int max, int64_t *out);

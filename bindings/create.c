@@ -255,7 +255,7 @@ static int create_arange(lua_State *L)
 static int create_linspace(lua_State *L)
 {
     double first = check_finite(L, 1), last = check_finite(L, 2);
-    int64_t n = mothb_check_int(L, 3, 1, MOTH_MAX_ELEMENTS);
+    int64_t n = mothb_check_int(L, 3, 0, MOTH_MAX_ELEMENTS);
     creation c = creation_options(L, 4, MOTH_FLOAT32);
     double step = n > 1 ? (last - first) / (double)(n - 1) : 0;
     moth_tensor *t = new_tensor(L, &c, 1, &n);

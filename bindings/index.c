@@ -27,9 +27,19 @@ static int64_t position_at(lua_State *L, int at)
 {
     int64_t position;
     if (!mothb_to_int(L, at, &position)) {
-        mothb_error(L, "a position must be an integer, got %s", luaL_tolstring(L, at, NULL));
+        mothb_error(L, "a position must be an integer, got %s", mothb_show(L, at));
     }
     return position;
+}
+
+/* An empty list takes everything; names in it ({ first = 2 }) must not look like one. */
+static void check_nameless(lua_State *L, int list)
+{
+    lua_pushnil(L);
+    if (lua_next(L, list)) {
+        lua_pop(L, 1);
+        mothb_error(L, "positions and ranges are lists without names, got the key %s", mothb_show(L, -1));
+    }
 }
 
 static void select_range(lua_State *L, const moth_tensor *t, int d, int list, selection *s)
@@ -37,6 +47,7 @@ static void select_range(lua_State *L, const moth_tensor *t, int d, int list, se
     int64_t n = t->meta.shape[d];
     lua_Unsigned entries = lua_rawlen(L, list);
     if (entries == 0) {
+        check_nameless(L, list);
         s->dim[d].last = n;
         s->dim[d].whole = true;
         return;
@@ -85,6 +96,9 @@ static selection parse_key(lua_State *L, const moth_tensor *t)
                     mothb_typename(L, 2));
     }
     lua_Unsigned given = list ? lua_rawlen(L, 2) : 1;
+    if (given == 0) {
+        check_nameless(L, 2);
+    }
     if (given > (lua_Unsigned)s.rank) {
         char text[160];
         mothb_error(L, "%llu positions for a tensor of shape %s", (unsigned long long)given,

@@ -96,12 +96,19 @@ static moth_dtype operand_type(lua_State *L, int first, int n)
     return MOTH_FLOAT32;
 }
 
+/* The same for the operands of an op: the -1 of t ^ -1 makes reals of integers, as 0.5 would. */
+static moth_dtype number_type(lua_State *L, moth_op_id id, int first, int n)
+{
+    bool inverse = id == MOTH_OP_pow && lua_type(L, 2) == LUA_TNUMBER && lua_tonumber(L, 2) < 0;
+    return inverse ? MOTH_FLOAT32 : operand_type(L, first, n);
+}
+
 /* ---- attributes ---- */
 
 static void parse_dim(lua_State *L, int arg, int index, int64_t *out)
 {
     if (!mothb_to_int(L, index, out) || *out == 0 || *out < -MOTH_MAX_RANK || *out > MOTH_MAX_RANK) {
-        mothb_arg_error(L, arg, "dim expected (from 1, or from the end: -1), got %s", luaL_tolstring(L, index, NULL));
+        mothb_arg_error(L, arg, "dim expected (from 1, or from the end: -1), got %s", mothb_show(L, index));
     }
     *out -= *out > 0;
 }
@@ -112,7 +119,7 @@ static void parse_size(lua_State *L, int arg, int index, int64_t *out)
     if (size) {
         *out = size->dim;
     } else if (!mothb_to_int(L, index, out) || *out < SHAPE_OPEN_IS_LEFT || *out > MOTH_MAX_ELEMENTS) {
-        mothb_arg_error(L, arg, "size expected (-1 leaves it open), got %s", luaL_tolstring(L, index, NULL));
+        mothb_arg_error(L, arg, "size expected (-1 leaves it open), got %s", mothb_show(L, index));
     } else if (*out == SHAPE_OPEN_IS_LEFT) {
         *out = OPEN_SIZE;
     }
@@ -124,6 +131,9 @@ static int parse_list(lua_State *L, int arg, const moth_attr_spec *spec, moth_at
     void (*parse)(lua_State *, int, int, int64_t *) = spec->kind == MOTH_ATTR_DIMS ? parse_dim : parse_size;
     int64_t *list = attrs->i + spec->slot;
     bool table = lua_istable(L, arg);
+    if (table) {
+        mothb_check_list(L, arg, spec->kind == MOTH_ATTR_DIMS ? "dims" : "sizes");
+    }
     lua_Unsigned n = table ? lua_rawlen(L, arg) : 0;
     while (!table && (lua_type(L, arg + (int)n) == LUA_TNUMBER || luaL_testudata(L, arg + (int)n, MOTHB_SIZE))) {
         n++;
@@ -224,7 +234,7 @@ static int call_op(lua_State *L, moth_op_id id)
         lua_settop(L, op->min_in); /* room for what mothb_operand replaces */
     }
     int first_value = id == MOTH_OP_where ? 2 : 1;
-    moth_dtype like = operand_type(L, first_value, op->min_in - first_value + 1);
+    moth_dtype like = number_type(L, id, first_value, op->min_in - first_value + 1);
     unsigned numbers = 0;
     for (; n_in < max_in; n_in++) {
         bool wanted = n_in < op->min_in;
@@ -366,7 +376,7 @@ void mothb_add_op_methods(lua_State *L)
 
 static int arithmetic(lua_State *L, moth_op_id id)
 {
-    moth_dtype like = operand_type(L, 1, 2);
+    moth_dtype like = number_type(L, id, 1, 2);
     moth_tensor *in[2];
     unsigned numbers = 0;
     for (int i = 0; i < 2; i++) {

@@ -92,8 +92,7 @@ static moth_tensor *integers_from_list(lua_State *L, int arg, const char *what, 
         int64_t value;
         lua_rawgeti(L, arg, i + 1);
         if (!mothb_to_int(L, -1, &value) || value < least || value > INT32_MAX) {
-            mothb_arg_error(L, arg, "entry %lld: %s expected, got %s", (long long)i + 1, what,
-                            luaL_tolstring(L, -1, NULL));
+            mothb_arg_error(L, arg, "entry %lld: %s expected, got %s", (long long)i + 1, what, mothb_show(L, -1));
         }
         lua_pop(L, 1);
         to[i] = (int32_t)value;
@@ -146,6 +145,9 @@ static int tensor_cumsum(lua_State *L)
 static int one_hot(lua_State *L)
 {
     moth_attrs attrs = { .i = { mothb_check_int(L, 2, 1, INT32_MAX) } };
+    if (!lua_istable(L, 1) && !mothb_is_tensor(L, 1)) {
+        return mothb_type_error(L, 1, "list or tensor of class ids");
+    }
     moth_tensor *ids = lua_istable(L, 1) ? integers_from_list(L, 1, "class id", 0) : mothb_check_tensor(L, 1);
     if (ids->meta.dtype == MOTH_FLOAT32) {
         int64_t n = moth_tensor_is_symbolic(ids) ? 0 : moth_tensor_count(ids);
@@ -200,7 +202,7 @@ static int tensor_split(lua_State *L)
             lua_rawgeti(L, 2, k);
             if (!mothb_to_int(L, -1, &part) || part < 0 || part > size - first) {
                 return mothb_arg_error(L, 2, "entry %lld: size from 0 to %lld expected, got %s", (long long)k,
-                                       (long long)(size - first), luaL_tolstring(L, -1, NULL));
+                                       (long long)(size - first), mothb_show(L, -1));
             }
             lua_pop(L, 1);
         }

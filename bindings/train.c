@@ -75,11 +75,17 @@ static int get_config(lua_State *L)
 
 static int check_parameters(lua_State *L, int arg, moth_tensor ***out)
 {
-    luaL_checktype(L, arg, LUA_TTABLE);
+    if (!lua_istable(L, arg)) {
+        mothb_type_error(L, arg, "list of tensors");
+    }
+    mothb_check_list(L, arg, "tensors");
     int n = (int)lua_rawlen(L, arg);
     moth_tensor **list = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof(moth_tensor *), 0);
     for (int i = 0; i < n; i++) {
         lua_rawgeti(L, arg, i + 1);
+        if (!mothb_is_tensor(L, -1)) {
+            mothb_arg_error(L, arg, "entry %d: tensor expected, got %s", i + 1, mothb_typename(L, -1));
+        }
         list[i] = mothb_check_tensor(L, lua_gettop(L));
         lua_pop(L, 1);
     }
