@@ -1,5 +1,8 @@
-/* Arithmetic on two tensors with NumPy broadcasting: y = f(a, b). Types promote uint8 < int32 < float32; div and pow
- * give float32. Integers wrap around, as in NumPy. */
+/* Arithmetic on two tensors with NumPy broadcasting: y = f(a, b). Types promote uint8 < int32 < float32; div
+ * gives float32. Integers wrap around, and have no negative powers, as in NumPy. */
+#include <stdio.h>
+#include <string.h>
+
 #include "ops/elementwise.h"
 
 MOTH_DEFINE_FETCH(fetch_bytes, uint8_t, MOTH_UINT8)
@@ -30,7 +33,12 @@ static moth_status arithmetic_infer(moth_infer *q)
 
 static const moth_case any_cases[] = { BINARY_CASES(-2, 2, -2, 2), INT_CASES, { .n_in = 0 } };
 static const moth_case div_cases[] = { BINARY_CASES(-2, 2, 0.5, 2), { .n_in = 0 } };
-static const moth_case pow_cases[] = { BINARY_CASES(0.5, 2, -2, 2), { .n_in = 0 } };
+static const moth_case pow_cases[] = {
+    BINARY_CASES(0.5, 2, -2, 2),
+    { .in = { MOTH_IN(MOTH_INT32, -9, 9, 1, 2, 3, 5), MOTH_IN(MOTH_INT32, 0, 9, 0, 1, 5) }, .n_in = 2 },
+    { .in = { MOTH_IN(MOTH_UINT8, 0, 255, 0, 2, 3, 5), MOTH_IN(MOTH_UINT8, 0, 9, 0, 2, 3, 1) }, .n_in = 2 },
+    { .n_in = 0 }
+};
 static const moth_case apart_cases[] = {
     BINARY_CASES(-2, -0.1, 0.1, 2), BINARY_CASES(0.1, 2, -2, -0.1), INT_CASES, { .n_in = 0 }
 };
@@ -250,10 +258,55 @@ static void pow_loop(int64_t n, moth_real *out, const moth_real *const *in, cons
     }
 }
 
+/* By squaring, modulo 2^32; a power that is negative gives 0 here and fails in pow_rows. */
+static inline uint32_t power(uint32_t a, int32_t b)
+{
+    uint32_t result = b >= 0;
+    for (; b > 0; b >>= 1, a *= a) {
+        result *= b & 1 ? a : 1;
+    }
+    return result;
+}
+
+MOTH_LOOP2(pow_ints, int32_t, int32_t, power((uint32_t)a, b))
+MOTH_LOOP2(pow_bytes, uint8_t, uint8_t, power(a, b))
+
+/* Are all powers of these rows 0 or more? Where b is broadcast along the rows, all of it is looked at. */
+static bool powers_fit(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
+{
+    const moth_arg *b = &call->in[1], *out = &call->out[0];
+    moth_walk w;
+    int64_t stride[1][MOTH_MAX_RANK];
+    bool own_rows = b->rank == out->rank && b->rank > 0 && b->shape[0] == out->shape[0];
+    int64_t last = own_rows ? r1 : (b->rank > 0 ? b->shape[0] : 1);
+    memcpy(stride[0], b->stride, sizeof stride[0]);
+    if (b->dtype != MOTH_INT32 || !moth_walk_open(&w, b->rank, b->shape, 1, stride, own_rows ? r0 : 0, last)) {
+        return true;
+    }
+    do {
+        const int32_t *data = (const int32_t *)(const void *)b->data + w.at[0];
+        for (int64_t i = 0; i < w.n; i++) {
+            if (data[i * w.step[0]] < 0) {
+                snprintf(worker->fault, sizeof worker->fault, "integers have no power %d; convert them to float32",
+                         data[i * w.step[0]]);
+                return false;
+            }
+        }
+    } while (moth_walk_next(&w));
+    return true;
+}
+
 static bool pow_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
 {
-    (void)worker;
-    return moth_run_reals(call, r0, r1, pow_loop, true);
+    switch (call->out[0].dtype) {
+    case MOTH_FLOAT32:
+        return moth_run_reals(call, r0, r1, pow_loop, true);
+    case MOTH_INT32:
+        return powers_fit(call, r0, r1, worker) && moth_run_ints(call, r0, r1, pow_ints, true);
+    case MOTH_UINT8:
+        return run_bytes(call, r0, r1, pow_bytes, true);
+    }
+    return true;
 }
 
 /* b = 0 is constant in a, also at a = 0 where a^-1 is infinite */
@@ -267,8 +320,8 @@ static void pow_gradient(moth_grad *g)
 }
 
 const moth_op MOTH_OP(pow) = {
-    BINARY_FIELDS(pow, "a to the power b, float32 for all types"),
-    .infer = moth_infer_real_broadcast,
+    BINARY_FIELDS(pow, "a to the power b"),
+    .infer = arithmetic_infer,
     .gradient = pow_gradient,
     .saves_in = 3,
     .cases = MOTH_CASES(pow_cases),

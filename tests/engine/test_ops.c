@@ -209,7 +209,7 @@ static void test_types(void)
     CHECK(DO(add, NULL, b, b)->meta.dtype == MOTH_UINT8);
     CHECK(DO(mul, NULL, b, f)->meta.dtype == MOTH_FLOAT32);
     CHECK(DO(div, NULL, i, i)->meta.dtype == MOTH_FLOAT32);
-    CHECK(DO(pow, NULL, i, b)->meta.dtype == MOTH_FLOAT32);
+    CHECK(DO(pow, NULL, i, b)->meta.dtype == MOTH_INT32);
     CHECK(DO(lt, NULL, i, f)->meta.dtype == MOTH_UINT8);
     CHECK_VALUES(DO(add, NULL, i, b), 0, 207, 93);
     CHECK_VALUES(DO(add, NULL, b, b), 0, 144, 200); /* wraps, as in NumPy */
