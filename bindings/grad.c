@@ -2,26 +2,30 @@
 #include "autograd/autograd.h"
 #include "tensor.h"
 
+void mothb_set_requires_grad(lua_State *L, moth_tensor *t, bool wanted)
+{
+    if (t->meta.dtype != MOTH_FLOAT32) {
+        mothb_error(L, "requires_grad_: only float32 tensors can have gradients, this one is %s",
+                    mothb_dtype_name(t->meta.dtype));
+    }
+    if (t->node || moth_tensor_is_symbolic(t)) {
+        mothb_error(L, "requires_grad_: this tensor was computed from others; use detach first");
+    }
+    t->requires_grad = wanted;
+}
+
 static int tensor_requires_grad(lua_State *L)
 {
     moth_tensor *t = mothb_check_tensor(L, 1);
-    bool wanted = mothb_opt_bool(L, 2, true);
-    if (t->meta.dtype != MOTH_FLOAT32) {
-        return mothb_error(L, "requires_grad_: only float32 tensors can have gradients, this one is %s",
-                           mothb_dtype_name(t->meta.dtype));
-    }
-    if (t->node || moth_tensor_is_symbolic(t)) {
-        return mothb_error(L, "requires_grad_: this tensor was computed from others; use detach first");
-    }
-    t->requires_grad = wanted;
+    mothb_set_requires_grad(L, t, mothb_opt_bool(L, 2, true));
     lua_pushvalue(L, 1);
     return 1;
 }
 
 static int tensor_backward(lua_State *L)
 {
-    moth_tensor *t = mothb_check_tensor(L, 1);
-    MOTHB_CALL(L, moth_backward(mothb_ctx(L), t));
+    moth_tensor *t = mothb_check_tensor(L, 1), *gradient = mothb_opt_tensor(L, 2);
+    MOTHB_CALL(L, moth_backward(mothb_ctx(L), t, gradient));
     return 0;
 }
 

@@ -119,6 +119,10 @@ static int tensor_newindex(lua_State *L)
         t->grad = NULL;
         return 0;
     }
+    if (strcmp(name, "requires_grad") == 0 && lua_isboolean(L, 3)) {
+        mothb_set_requires_grad(L, t, lua_toboolean(L, 3));
+        return 0;
+    }
     return mothb_error(L, "the field '%.60s' of a tensor cannot be assigned", name);
 }
 

@@ -36,6 +36,9 @@ typedef struct mothb_change {
 mothb_change mothb_change_begin(lua_State *L, moth_tensor *t, const char *what);
 void mothb_change_store(lua_State *L, const mothb_change *change, moth_tensor *value);
 
+/* requires_grad_, for a leaf of floats. */
+void mothb_set_requires_grad(lua_State *L, moth_tensor *t, bool wanted);
+
 /* Element at a position in memory, as a Lua number: an integer for int32 and uint8. */
 void mothb_push_element(lua_State *L, const moth_tensor *t, int64_t position);
 

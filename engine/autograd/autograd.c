@@ -368,26 +368,42 @@ static moth_status deliver(pass *p)
     return p->scope.status;
 }
 
-moth_status moth_backward(moth_ctx *ctx, moth_tensor *y)
+/* The gradient to start with: 1, or what was given; a reference of its own. */
+static moth_status make_seed(moth_ctx *ctx, const moth_tensor *y, moth_tensor *gradient, moth_tensor **seed)
 {
-    if (moth_tensor_is_symbolic(y)) {
+    char a[128], b[128];
+    if (!gradient && moth_tensor_count(y) != 1) {
+        return moth_fail(ctx, MOTH_ERR_SHAPE, "backward: needs one value; got %s (take the sum or the mean first)",
+                         moth_meta_text(&y->meta, a, sizeof a));
+    }
+    if (!gradient) {
+        MOTH_TRY(moth_tensor_new(ctx, MOTH_FLOAT32, y->meta.rank, y->meta.shape, seed));
+        moth_tensor_set_element(*seed, 0, 1);
+        return MOTH_OK;
+    }
+    if (gradient->meta.dtype != MOTH_FLOAT32 || !moth_meta_same_shape(&gradient->meta, &y->meta)) {
+        return moth_fail(ctx, MOTH_ERR_SHAPE, "backward: the gradient must be float32 of shape %s; got %s",
+                         moth_meta_text(&y->meta, a, sizeof a), moth_meta_text(&gradient->meta, b, sizeof b));
+    }
+    *seed = moth_tensor_retain(gradient);
+    return MOTH_OK;
+}
+
+moth_status moth_backward(moth_ctx *ctx, moth_tensor *y, moth_tensor *gradient)
+{
+    if (moth_tensor_is_symbolic(y) || (gradient && moth_tensor_is_symbolic(gradient))) {
         return moth_fail(ctx, MOTH_ERR_TRACING,
                          "backward: value not known while tracing; a compiled function "
                          "returns the loss instead");
     }
-    if (moth_tensor_count(y) != 1) {
-        char text[128];
-        return moth_fail(ctx, MOTH_ERR_SHAPE, "backward: needs one value; got %s (take the sum or the mean first)",
-                         moth_meta_text(&y->meta, text, sizeof text));
-    }
+    moth_tensor *seed;
+    MOTH_TRY(make_seed(ctx, y, gradient, &seed));
     if (!y->requires_grad) {
+        moth_tensor_release(seed);
         return moth_fail(ctx, MOTH_ERR_STATE,
                          "backward: the value does not depend on a tensor with requires_grad "
                          "(second derivatives are not supported)");
     }
-    moth_tensor *seed;
-    MOTH_TRY(moth_tensor_new(ctx, MOTH_FLOAT32, y->meta.rank, y->meta.shape, &seed));
-    moth_tensor_set_element(seed, 0, 1);
     pass p;
     bool grad_before;
     pass_open(&p, ctx, &grad_before);

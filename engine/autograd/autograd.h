@@ -11,8 +11,8 @@
 moth_status moth_gradients(moth_ctx *ctx, int n_y, moth_tensor *const *y, moth_tensor *const *seeds, int n_x,
                            moth_tensor *const *x, moth_tensor **dx);
 
-/* Eager loss:backward(): adds to t->grad of every leaf with requires_grad that y (one element) depends on, then frees
- * what the tape saved. All or nothing: on failure no grad has changed. */
-moth_status moth_backward(moth_ctx *ctx, moth_tensor *y);
+/* Eager loss:backward(): adds to t->grad of every leaf with requires_grad that y depends on, then frees what the tape
+ * saved. gradient: what is passed back to y, of its shape; NULL where y has one element: 1. All or nothing: on failure no grad has changed. */
+moth_status moth_backward(moth_ctx *ctx, moth_tensor *y, moth_tensor *gradient);
 
 #endif

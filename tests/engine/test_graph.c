@@ -13,7 +13,7 @@ static moth_tensor *variable(int rank, const int64_t *shape, const float *data)
 
 static moth_status backward(moth_tensor *y)
 {
-    return y ? moth_backward(ctx, y) : ctx->status;
+    return y ? moth_backward(ctx, y, NULL) : ctx->status;
 }
 
 /* ---- gradients arrive where they should ---- */
@@ -248,7 +248,7 @@ static void test_trace(void)
     CHECK_VALUES(w, 0, 1, 2); /* not yet */
     moth_tensor *y = DO(exp, NULL, p);
     CHECK(y && y->meta.shape[0] == -1);
-    CHECK(moth_backward(ctx, y) == MOTH_ERR_TRACING);
+    CHECK(moth_backward(ctx, y, NULL) == MOTH_ERR_TRACING);
     CHECK_TEXT(moth_error(ctx),
                "backward: value not known while tracing; a compiled function returns the loss instead");
     moth_trace_end(ctx, &outer);

@@ -20,6 +20,22 @@ describe("backward", function()
         assert.is_nil(x.grad)
     end)
 
+    it("starts from a gradient of its own", function()
+        local w = moth.tensor({ 1, 2 }):requires_grad_();
+        (w * w):backward(moth.tensor({ 1, 10 }))
+        assert.are.same({ 2, 40 }, w.grad:totable())
+        w:zero_grad()
+        w:backward(moth.tensor({ 3, 4 }))
+        assert.are.same({ 3, 4 }, w.grad:totable())
+        local m = moth.ones(2, 3):requires_grad_()
+        local g = moth.arange(6):reshape(2, 3);
+        (m:T() * m:T()):backward(g:T())
+        assert.are.same((g * 2):totable(), m.grad:totable())
+        local y = w * 2
+        assert.matches("float32 of shape %(2,%); got %(3,%)", fails(function() y:backward(moth.ones(3)) end))
+        assert.matches("float32 of shape", fails(function() y:backward(moth.ones(2, { dtype = "int32" })) end))
+    end)
+
     it("goes through views and broadcasting", function()
         local x = leaf({ { 1, 2 }, { 3, 4 } });
         (x[1] * 2 + x:T()[1] * 3):sum():backward()
