@@ -135,7 +135,9 @@ local function build(plural, constructor, more)
         entries[name] = entry
     end
     for _, entry in ipairs(core.entries(plural)) do
-        entries[entry.name] = constructor(entry.name)
+        if entry.name ~= "Custom" then -- what moth.Layer makes
+            entries[entry.name] = constructor(entry.name)
+        end
     end
     for alias, name in pairs(core.aliases(plural)) do
         entries[alias] = entries[name]
@@ -152,7 +154,6 @@ for plural in spec_tables:gmatch("%a+") do
 end
 catalog.layers = build("layers", layer_constructor)
 catalog.optimizers = build("optimizers", optimizer_constructor)
-rawset(catalog.layers, "Custom", nil)
 
 -- A list of sizes, each a whole number above 0.
 local function sizes(value)

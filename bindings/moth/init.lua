@@ -14,6 +14,17 @@ for name in ([[
     moth[name] = assert(core[name] or core.tensor_methods[name], name)
 end
 
+-- Methods that are functions too, as in NumPy and PyTorch: moth.exp(x) is x:exp().
+for name in ([[
+    abs ceil clamp cos erf exp floor log log1p neg reciprocal round sign sin sqrt square
+    elu gelu hard_sigmoid leaky_relu log_softmax relu selu sigmoid silu softmax softplus softsign tanh
+    add sub mul div pow eq ne lt le gt ge
+    sum mean prod var std norm max min argmax argmin cumsum all any
+    reshape flatten squeeze unsqueeze transpose permute expand flip index split clone
+]]):gmatch("%S+") do
+    moth[name] = assert(core.tensor_methods[name], name)
+end
+
 -- The rest is loaded when it is first used, so that starting stays quick. Names by module; a module that is public as a
 -- whole stands for itself.
 local parts = {

@@ -73,7 +73,11 @@ local function public_names()
     local moth = require "moth"
     local first = members.names(moth)
     for _, name in ipairs(first) do
-        add(members.get(moth, name), name)
+        local value = members.get(moth, name)
+        -- moth.exp is described as the method; functions first of all (moth.where) have an example of their own.
+        if value ~= core.tensor_methods[name] or examples.named[name] then
+            add(value, name)
+        end
     end
     for _, name in ipairs(first) do
         local part = members.get(moth, name)

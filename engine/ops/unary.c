@@ -28,8 +28,8 @@ MOTH_UNARY_FLAT(round, "nearest integer, halves to the even one", MOTH_RINT(x), 
 /* ---- clamp ---- */
 
 static const moth_attr_spec clamp_attrs[] = {
-    { .name = "lo", .kind = MOTH_ATTR_FLOAT, .slot = 0 },
-    { .name = "hi", .kind = MOTH_ATTR_FLOAT, .slot = 1 },
+    { .name = "lo", .kind = MOTH_ATTR_FLOAT, .slot = 0, .optional = true, .fallback = -INFINITY },
+    { .name = "hi", .kind = MOTH_ATTR_FLOAT, .slot = 1, .optional = true, .fallback = INFINITY },
     { .kind = MOTH_ATTR_END },
 };
 /* one case below, one inside, one above the range -1 .. 2 */

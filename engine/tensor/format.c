@@ -123,6 +123,15 @@ static void print_number(printer *p, int64_t position)
     append(p, "%*s", p->t->meta.rank ? p->width : 0, text);
 }
 
+/* A new line for the next entry of dim, after a blank one for each dim in between. */
+static void next_part(printer *p, int dim)
+{
+    for (int blank = p->t->meta.rank - dim - 2; blank > 0; blank--) {
+        append(p, "\n");
+    }
+    indent(p, dim + 1);
+}
+
 /* Entries of dim from `position` on, in braces; dims above print one line for each entry. */
 static void print_dim(printer *p, int dim, int64_t position)
 {
@@ -142,10 +151,7 @@ static void print_dim(printer *p, int dim, int64_t position)
         }
         append(p, ",");
         if (!last) {
-            for (int blank = m->rank - dim - 2; blank > 0; blank--) {
-                append(p, "\n");
-            }
-            indent(p, dim + 1);
+            next_part(p, dim);
         } else if (p->column + 1 + p->width + 2 + (next > i + 1 ? 5 : 0) > LINE_WIDTH) {
             indent(p, dim + 1);
         } else {
@@ -156,7 +162,7 @@ static void print_dim(printer *p, int dim, int64_t position)
             if (last) {
                 append(p, " ");
             } else {
-                indent(p, dim + 1);
+                next_part(p, dim);
             }
         }
         i = next;

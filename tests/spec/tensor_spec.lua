@@ -93,6 +93,7 @@ describe("constructors", function()
         close({ 0.1, 0.2125, 0.325, 0.4375, 0.55, 0.6625, 0.775, 0.8875, 1.0 }, moth.linspace(0.1, 1.0, 9):totable(),
             1e-7, "linspace")
         same({ 3 }, moth.linspace(3, 4, 1))
+        same({}, moth.linspace(3, 4, 0))
         assert.are.equal(0.7, moth.tensor(moth.linspace(0, 0.7, 8)[8]):item() + 0.7 - moth.tensor(0.7):item())
     end)
 
@@ -196,6 +197,48 @@ describe("fields and values", function()
     end)
 end)
 
+describe("functions and methods", function()
+    it("are the same", function()
+        local t = moth.tensor({ { 1, 2 }, { 3, 5 } })
+        close(t:exp():totable(), moth.exp(t):totable(), 0, "exp")
+        same({ 4, 7 }, moth.sum(t, 1))
+        same({ { 1, 2, 3, 5 } }, moth.reshape(t, 1, 4))
+        local values, positions = moth.max(t, 2)
+        same({ 2, 5 }, values)
+        same({ 2, 2 }, positions)
+        assert.matches("^bad argument #1 to 'exp' %(tensor expected, got number%)$", fails(function() moth.exp(3) end))
+    end)
+
+    it("of losses and activations compute on tensors", function()
+        same({ 0, 2 }, moth.activations.relu(moth.tensor({ -1, 2 })))
+        assert.are.equal(2.5, moth.losses.mse(moth.tensor({ { 1, 2 } }), moth.tensor({ { 0, 4 } })):item())
+    end)
+
+    it("clamp on one side", function()
+        local t = moth.tensor({ -2, 0.5, 2 })
+        same({ 0, 0.5, 2 }, t:clamp(0))
+        same({ -2, 0, 0 }, t:clamp(nil, 0))
+    end)
+
+    it("have no negative powers of integers in integers", function()
+        local i = moth.tensor({ -2, 0, 3 }, { dtype = "int32" })
+        assert.matches("integers have no power %-2", fails(function() return 2 ^ i end))
+        assert.matches("integers have no power %-2", fails(function() return moth.ones(4, 3):to("int32") ^ i end))
+        assert.matches("pow_: the result is float32", fails(function() i:pow_(-1) end))
+        same({ 4, 0, 9 }, i:pow_(2))
+        same({}, moth.zeros(0, { dtype = "int32" }) ^ moth.zeros(0, { dtype = "int32" }))
+    end)
+
+    it("set requires_grad as a field too", function()
+        local t = moth.ones(2)
+        t.requires_grad = true
+        assert.is_true(t.requires_grad)
+        t.requires_grad = false
+        assert.is_false(t.requires_grad)
+        assert.matches("only float32", fails(function() moth.ones(2):to("int32").requires_grad = true end))
+    end)
+end)
+
 describe("text", function()
     it("is aligned and can be pasted back", function()
         assert.are.equal("{{ 1.0000, -2.5000},\n { 3.2500,  4.0000}}  float32 (2, 2)",
@@ -228,6 +271,11 @@ describe("text", function()
         local lines = select(2, text:gsub("\n", ""))
         assert.are.equal(6, lines)
         assert.is_true(#tostring(moth.zeros(9, 9, 9, 9, 9, 9, 9, 9)) < 20000)
+    end)
+
+    it("leaves a blank line beside what is left out", function()
+        local text = tostring(moth.zeros(7, 1, 200))
+        assert.matches("\n\n %.%.%.,\n\n {{0", text)
     end)
 
     it("breaks long rows at 80 columns", function()
