@@ -292,7 +292,9 @@ static int get_trainable(lua_State *L)
 static int set_trainable(lua_State *L)
 {
     moth_layer *layer = mothb_check_layer(L, 1);
-    luaL_checktype(L, 2, LUA_TBOOLEAN);
+    if (!lua_isboolean(L, 2)) {
+        return mothb_error(L, "trainable must be true or false, got %s", mothb_show(L, 2));
+    }
     layer->trainable = lua_toboolean(L, 2);
     for (moth_layer *inner = layer->inner; inner; inner = inner->inner) {
         inner->trainable = layer->trainable;

@@ -57,10 +57,14 @@ static int model_add(lua_State *L)
     return 1;
 }
 
-/* build(shape of a sample) */
+/* build(shape of a sample); the shape may be left out where a layer says it */
 static int model_build(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
+    if (model->built && lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        return 1;
+    }
     int64_t shape[MOTH_MAX_RANK];
     int rank = mothb_check_ints(L, 2, 0, (int64_t)1 << 40, MOTH_MAX_RANK - 1, shape);
     moth_dtype dtype = model->n_layers ? model->layers[0]->type->input_dtype : MOTH_FLOAT32;

@@ -12,7 +12,7 @@ local function by_name(value, what, noun, names)
         known[i] = name or "(no name)"
         list[i] = name and value[name] or nil
     end
-    for key in pairs(value) do
+    for key in next, value do
         local found = false
         for _, name in ipairs(names) do
             found = found or name == key
@@ -105,7 +105,7 @@ function batches.weights(model, value, what)
         list[i] = own and one_weight(own, ("%s for output %s"):format(what, options.show(name))) or false
         known[name], known[i] = true, true
     end
-    for key in pairs(value) do
+    for key in next, value do
         if not known[key] then
             options.fail(("%s: %s"):format(what, options.unknown("the model has no output", key, names)))
         end
@@ -128,7 +128,7 @@ function batches.sample_weights(model, y, read, who)
         options.fail(who .. ": class_weight needs a model with one output")
     end
     local named = {}
-    for class, weight in pairs(read.class_weight) do
+    for class, weight in next, read.class_weight do
         if math.type(class) ~= "integer" or not math.type(weight) then
             options.fail(who .. ": class_weight must be a table { [class] = weight }")
         end

@@ -34,10 +34,10 @@ end
 local function instance(class, config, name, input_shape, trainable)
     local holder = setmetatable({}, { __mode = "v" })
     local all = {}
-    for key, value in pairs(class.config) do
+    for key, value in next, class.config do
         all[key] = value
     end
-    for key, value in pairs(config or {}) do
+    for key, value in next, config or {} do
         all[key] = value
     end
     local build = class.build and function(x)

@@ -34,10 +34,10 @@ end
 ---@param path string
 function files.make_directory(path)
     if path:find("\0", 1, true) then
-        options.fail(("a path must not hold a zero byte; got %q"):format(path))
+        options.fail(("a path must not hold a zero byte; got %s"):format(options.show(path)))
     end
     if not files.exists(path) and not os.execute("mkdir -p -- " .. files.quote(path) .. " 2>/dev/null") then
-        options.fail(("cannot make the directory %s"):format(path))
+        options.fail(("cannot make the directory %s"):format(options.show(path)))
     end
 end
 

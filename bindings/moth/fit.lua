@@ -206,7 +206,9 @@ end
 local function run_epochs(self, run)
     local read, list = run.read, run.list
     -- A callback may know of epochs that are done (BackupAndRestore).
-    for epoch = run.params.initial_epoch + 1, read.epochs do
+    -- The loop counts from 1, as initial_epoch + 1 may be beyond the largest integer.
+    for ahead = 1, read.epochs - run.params.initial_epoch do
+        local epoch = run.params.initial_epoch + ahead
         local logs = {}
         list:call("on_epoch_begin", epoch, logs)
         local values = run.generator and train_generator(self, run.generator, read, list, logs)

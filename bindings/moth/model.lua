@@ -18,7 +18,7 @@ function model.Sequential(args)
     if type(args) ~= "table" or getmetatable(args) then
         options.fail("Sequential: expected a table of layers; got " .. options.show(args))
     end
-    for key in pairs(args) do
+    for key in next, args do
         if math.type(key) ~= "integer" and key ~= "name" then
             options.fail("Sequential: " .. options.unknown("unknown option", key, { "name" }))
         end
@@ -39,7 +39,7 @@ local function ends(value, what)
         return { value }
     end
     local names = {}
-    for key in pairs(value) do
+    for key in next, value do
         if type(key) == "string" then
             names[#names + 1] = key
         end
@@ -106,7 +106,7 @@ local function metric_list(value)
         return value
     end
     local list, names = table.move(value, 1, #value, 1, {}), {}
-    for key in pairs(value) do
+    for key in next, value do
         if type(key) == "string" then
             names[#names + 1] = key
         end
@@ -131,7 +131,7 @@ local function metrics_of(self, value)
         return metric_list(value)
     end
     local result = {}
-    for key, entry in pairs(value) do
+    for key, entry in next, value do
         result[key] = metric_list(entry)
     end
     return result

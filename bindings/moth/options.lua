@@ -115,7 +115,7 @@ function options.nearest(word, known)
     end
     local best, best_distance
     for _, name in ipairs(known) do
-        local lower = name:lower()
+        local lower = tostring(name):lower() -- what is allowed may be a number
         local d = distance(word, lower)
         -- A beginning that only one more word completes is as good as a small mistake.
         local near = d <= math.max(1, #lower // 3) or (#word >= 3 and lower:sub(1, #word) == word)
@@ -250,13 +250,16 @@ local function sorted_names(args, fail)
 end
 
 local function place_positionals(spec, args, given, fail)
-    local count = 0
+    local count, filled = 0, 0
     for key in pairs(args) do
         if math.type(key) == "integer" then
-            count = math.max(count, key)
+            count, filled = math.max(count, key), filled + 1
         end
     end
     if spec.shape then
+        if filled < count then
+            fail(("the list has %d of %d entries"):format(filled, count))
+        end
         if count > 0 then
             -- `Input { {28, 28} }` says the same as `Input { 28, 28 }`.
             local lone = count == 1 and type(args[1]) == "table" and args[1]

@@ -74,8 +74,11 @@ local spec = figure.spec_of("history:plot", {
 ---@param settings? table  metrics = { names }, ylog, title, width, height
 ---@return string? file
 function plot_history.plot(history, file, settings)
+    if settings ~= nil and type(settings) ~= "table" then
+        options.fail("history:plot: the second argument must be a table of options; got " .. options.show(settings))
+    end
     local args = { file = file }
-    for key, value in pairs(settings or {}) do
+    for key, value in next, settings or {} do
         args[key] = value
     end
     local values = options.read(spec, args)
