@@ -268,7 +268,7 @@ static void test_threads(void)
     history h[3] = { { .count = 0 } };
     char path[3][256];
     for (int k = 0; k < 3; k++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "threads%d", k + 1);
         snprintf(path[k], sizeof path[k], "%s", test_path(name));
         run_threads(k + 1, &h[k], path[k]);
@@ -444,6 +444,14 @@ static bool raise_once(void *user, const moth_epoch *epoch)
     return epoch->epoch != 1 || raise(SIGUSR1) == 0;
 }
 
+/* A signal at any moment, once an epoch is done. */
+static bool arm(void *user, const moth_epoch *epoch)
+{
+    struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+    (void)user;
+    return epoch->epoch != 1 || setitimer(ITIMER_REAL, &soon, NULL) == 0;
+}
+
 static void test_interrupt(void)
 {
     moth_model *model = NULL;
@@ -458,9 +466,7 @@ static void test_interrupt(void)
           MOTH_ERR_INTERRUPTED);
     CHECK(epochs == 1 && moth_error_status(ctx) == MOTH_ERR_INTERRUPTED);
     OK(moth_model_evaluate(ctx, model, &data.classes, NULL, 2, before)); /* the request is answered */
-    struct itimerval soon = { .it_value = { .tv_usec = 30000 } };
-    setitimer(ITIMER_REAL, &soon, NULL);
-    CHECK(moth_model_fit(ctx, model, &data.classes, NULL, "{\"epochs\":1000000000000}", NULL, NULL) ==
+    CHECK(moth_model_fit(ctx, model, &data.classes, NULL, "{\"epochs\":1000000000000}", arm, NULL) ==
           MOTH_ERR_INTERRUPTED);
     OK(moth_model_evaluate(ctx, model, &data.classes, NULL, 2, after));
     CHECK(after[0] == after[0] && before[0] != after[0]); /* it learned until then */

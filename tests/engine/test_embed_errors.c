@@ -211,6 +211,10 @@ static void test_layers(void)
 static void test_json(void)
 {
     moth_model *model = NULL;
+    static const char output_of_nothing[] = "{\"class\":\"Model\",\"inputs\":[{\"shape\":[4]}],\"layers\":[],"
+                                            "\"uses\":[],\"outputs\":[{\"use\":1,\"output\":0}]}";
+    static const char misspelt[] = "{\"class\":\"Sequential\",\"layers\":[{\"class\":\"Dense\",\"config\":"
+                                   "{\"units\":1,\"input_shape\":[4]}},{\"class\":\"Flaten\"}]}";
     static const char *const bad[] = { "",
                                        "{",
                                        "[]",
@@ -223,10 +227,8 @@ static void test_json(void)
                                        "{\"class\":\"Sequential\",\"layers\":{}}",
                                        "{\"class\":\"Sequential\",\"name\":3,\"layers\":[]}",
                                        "{\"class\":\"Sequential\",\"seed\":\"12\",\"layers\":[]}",
-                                       "{\"class\":\"Model\",\"inputs\":[{\"shape\":[4]}],\"layers\":[],\"uses\":[],"
-                                       "\"outputs\":[{\"use\":1,\"output\":0}]}",
-                                       "{\"class\":\"Sequential\",\"layers\":[{\"class\":\"Dense\",\"config\":"
-                                       "{\"units\":1,\"input_shape\":[4]}},{\"class\":\"Flaten\"}]}" };
+                                       output_of_nothing,
+                                       misspelt };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_THAT(moth_model_from_json(ctx, bad[i], &model) != MOTH_OK && !model, "taken: %s", bad[i]);
         check_message(ctx, bad[i], NULL);
