@@ -29,9 +29,10 @@ static moth_readline rl;
 static bool editing;
 static const moth_line_hooks *hooks;
 static const char *prompts[2];
-static bool finished; /* the line was drawn for the last time */
-static bool done;     /* and readline has handed it over */
-static char *taken;   /* the chunk read last, from malloc (of readline or getline); NULL at the end of input */
+static bool finished;    /* the line was drawn for the last time */
+static bool done;        /* and readline has handed it over */
+static bool drawing_due; /* what was typed is not drawn yet */
+static char *taken;      /* the chunk read last, from malloc (of readline or getline); NULL at the end of input */
 static pthread_t reader;
 static int signal_pipe[2] = { -1, -1 };
 static volatile sig_atomic_t interrupted;
@@ -73,10 +74,18 @@ static void draw(bool last)
     moth_line_draw(&view, last);
 }
 
-/* readline draws once more when it clears up; the finished line stays as it is. */
+bool moth_line_is_pasted(void)
+{
+    struct pollfd source = { .fd = STDIN_FILENO, .events = POLLIN };
+    return poll(&source, 1, 0) > 0;
+}
+
+/* readline draws once more when it clears up; the finished line stays as it is. Where keys come faster than they can be
+ * drawn only the last state is: a long paste would take seconds. */
 static void redisplay(void)
 {
-    if (!finished) {
+    drawing_due = !finished && moth_line_is_pasted();
+    if (!finished && !drawing_due) {
         draw(false);
     }
 }
@@ -329,6 +338,9 @@ static bool wait_for_key(void)
         { .fd = STDIN_FILENO, .events = POLLIN },
         { .fd = signal_pipe[0], .events = POLLIN },
     };
+    if (drawing_due && !moth_line_is_pasted()) {
+        redisplay();
+    }
     poll(sources, 2, -1);
     int number = next_signal();
     if (number == SIGINT) {
@@ -349,6 +361,7 @@ static moth_line_status edit_chunk(void)
 {
     done = false;
     finished = false;
+    drawing_due = false;
     moth_line_draw_begin();
     rl.callback_handler_install(prompts[0], take_line);
     while (!done) {

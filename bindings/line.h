@@ -34,6 +34,9 @@ moth_line_status moth_line_read(const char *prompt, const char *more, const char
 /* Appends a chunk to what Up recalls. */
 void moth_line_remember(const char *text);
 
+/* Whether more keys have come already: what a person types comes one by one. */
+bool moth_line_is_pasted(void);
+
 /* For the key hook: the text and the position of the cursor in bytes; both anew; something to show below the line
  * before it is drawn again; the text is to be run. */
 const char *moth_line_text(size_t *cursor);

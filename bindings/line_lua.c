@@ -19,8 +19,8 @@ static void push_function(lua_State *L, const char *name)
     lua_remove(L, -2);
 }
 
-/* key(name, text, cursor) -> the new text or nil, its cursor, something to show below or nil, whether to run the text.
- * The cursor counts bytes before it. */
+/* key(name, text, cursor, pasted) -> the new text or nil, its cursor, something to show below or nil, whether to run
+ * the text. The cursor counts bytes before it. */
 static int call_key(lua_State *L)
 {
     moth_line_key key = (moth_line_key)lua_tointeger(L, 1);
@@ -30,7 +30,8 @@ static int call_key(lua_State *L)
     lua_pushstring(L, key == MOTH_KEY_ENTER ? "enter" : "tab");
     lua_pushstring(L, text);
     lua_pushinteger(L, (lua_Integer)cursor);
-    lua_call(L, 3, 4);
+    lua_pushboolean(L, moth_line_is_pasted());
+    lua_call(L, 4, 4);
     if (lua_isstring(L, -4)) {
         moth_line_replace(lua_tostring(L, -4), (size_t)luaL_checkinteger(L, -3));
     }

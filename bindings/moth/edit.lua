@@ -56,17 +56,18 @@ end
 --- The answer to Enter.
 ---@param text string
 ---@param cursor integer bytes before the cursor
+---@param pasted boolean? what comes has its own indentation
 ---@return string text
 ---@return integer cursor
 ---@return nil
 ---@return boolean run
-function edit.enter(text, cursor)
+function edit.enter(text, cursor, pasted)
     local before, after = text:sub(1, cursor), text:sub(cursor + 1)
     local run = not chunk.is_incomplete(text .. "\n")
     if run and after ~= "" then
         return text, cursor, nil, true
     end
-    local depth = depth_at_end(before)
+    local depth = not pasted and depth_at_end(before) or nil
     before = depth and dedent(before) or before
     if run then
         return before, #before, nil, true

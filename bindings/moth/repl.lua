@@ -114,9 +114,9 @@ local function open_editor(session)
     return line.open {
         styles = style.enabled and style.palette or {},
         paint = highlight.classes,
-        key = function(key, text, cursor)
+        key = function(key, text, cursor, pasted)
             if key == "enter" then
-                return edit.enter(text, cursor)
+                return edit.enter(text, cursor, pasted)
             end
             return require("moth.complete").tab(text, cursor, session)
         end,

@@ -145,6 +145,13 @@ static void test_pasting(void)
     SEE("9!");
     type("t[2]");
     SEE("4");
+    /* Without brackets too, and the indentation stays what it was. */
+    type("for k = 1, 2 do\r    if k > 1 then\r        print(k * 11)\r    end\rend");
+    SEE("22");
+    expect_prompt();
+    pty_send(&p, UP);
+    SEE("   ..         print(k * 11)");
+    drop_line();
 }
 
 static void test_errors(void)

@@ -216,6 +216,12 @@ describe("Enter", function()
         assert.equal("for i = 1, 2 do\n    print(i)\nend", text)
     end)
 
+    it("adds and moves nothing in what is pasted", function()
+        assert.equal("for i = 1, 2 do\n", (edit.enter("for i = 1, 2 do", 15, true)))
+        assert.equal("do\n    x = {\n    }\n", (edit.enter("do\n    x = {\n    }", 18, true)))
+        assert.is_true(select(4, edit.enter("x = 1", 5, true)))
+    end)
+
     it("adds no blanks inside a long string", function()
         assert.equal("s = [[\n", press "s = [[")
         assert.equal("do s = [[\n    a\n", press "do s = [[\n    a")
