@@ -25,6 +25,7 @@ struct moth_ctx {
     uint64_t model_ordinal;           /* models made since moth_seed */
     volatile sig_atomic_t *interrupt; /* set to 1 by a signal handler; never NULL */
     sig_atomic_t own_interrupt;       /* what interrupt points at until moth_ctx_set_interrupt */
+    int64_t *weights_left;            /* while a model file is read: how many numbers it still has for weights */
     void (*log)(void *user, const char *line);
     void *log_user;
 };

@@ -75,6 +75,9 @@ static moth_status infer_outputs(application *a)
                 return moth_infer_exact(&q);
             }
         }
+        if (moth_meta_check(a->ctx, &a->out_meta[k]) != MOTH_OK) {
+            return moth_fail_prefix(a->ctx, "%s", a->op->name);
+        }
         moth_meta_set_contiguous(&a->out_meta[k]);
     }
     return MOTH_OK;

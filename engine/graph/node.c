@@ -127,8 +127,11 @@ moth_status moth_placeholder(moth_ctx *ctx, moth_dtype dtype, int rank, const in
     for (int d = 0; d < rank; d++) {
         node->out_meta[0].shape[d] = shape[d];
     }
-    moth_meta_set_contiguous(&node->out_meta[0]);
-    moth_status status = moth_node_output(ctx, node, 0, out);
+    moth_status status = moth_meta_check(ctx, &node->out_meta[0]);
+    if (status == MOTH_OK) {
+        moth_meta_set_contiguous(&node->out_meta[0]);
+        status = moth_node_output(ctx, node, 0, out);
+    }
     moth_node_release(node);
     return status;
 }

@@ -138,13 +138,19 @@ moth_tensor *moth_tensor_file_tensor(const moth_tensor_file *file, int64_t i)
     return file && i >= 0 && i < file->count ? file->members[i].tensor : NULL;
 }
 
-moth_tensor *moth_tensor_file_find(const moth_tensor_file *file, const char *name)
+int64_t moth_tensor_file_index(const moth_tensor_file *file, const char *name)
 {
     if (!file || !name) {
         return NULL;
     }
     int64_t at = lower_bound(file, name);
-    return holds(file, at, name) ? file->members[at].tensor : NULL;
+    return holds(file, at, name) ? at : -1;
+}
+
+moth_tensor *moth_tensor_file_find(const moth_tensor_file *file, const char *name)
+{
+    int64_t at = moth_tensor_file_index(file, name);
+    return at >= 0 ? file->members[at].tensor : NULL;
 }
 
 moth_status moth_tensor_file_set_metadata(moth_ctx *ctx, moth_tensor_file *file, const char *key, const char *text)

@@ -6,6 +6,9 @@
 #include "core/value.h"
 #include "tensor/tensor.h"
 
+/* The place of that name, -1 where it is absent. */
+int64_t moth_tensor_file_index(const moth_tensor_file *file, const char *name);
+
 /* Texts. set replaces; MOTH_ERR_ARGUMENT: a key or text that is not UTF-8, or the key MOTH_CHECKSUM_KEY, which only
  * the writer sets; MOTH_ERR_MEMORY. get: borrowed, NULL where absent. */
 #define MOTH_CHECKSUM_KEY "data_crc32"

@@ -290,11 +290,14 @@ static moth_status read_layer(reader *r, const moth_value *entry, int64_t i)
     return MOTH_OK;
 }
 
+/* Layers, or calls of layers, in one file. */
+enum { MAX_PARTS = 10000 };
+
 static moth_status read_layers(reader *r)
 {
     const moth_value *list = moth_value_get(r->value, "layers");
-    if (moth_value_kind_of(list) != MOTH_LIST || moth_value_count(list) > 100000) {
-        return fail_format(r, "layers", "a list");
+    if (moth_value_kind_of(list) != MOTH_LIST || moth_value_count(list) > MAX_PARTS) {
+        return fail_format(r, "layers", "a list of at most 10000");
     }
     r->layers = moth_calloc(((size_t)moth_value_count(list) + 1) * sizeof(moth_layer *));
     if (!r->layers) {
@@ -368,8 +371,8 @@ static moth_status read_graph(reader *r)
 {
     const moth_value *inputs = moth_value_get(r->value, "inputs"), *uses = moth_value_get(r->value, "uses");
     int64_t n = moth_value_count(inputs) + moth_value_count(uses);
-    if (moth_value_kind_of(inputs) != MOTH_LIST || moth_value_kind_of(uses) != MOTH_LIST || n > 100000) {
-        return fail_format(r, "inputs and uses", "lists");
+    if (moth_value_kind_of(inputs) != MOTH_LIST || moth_value_kind_of(uses) != MOTH_LIST || n > MAX_PARTS) {
+        return fail_format(r, "inputs and uses", "lists of at most 10000 together");
     }
     r->symbols = moth_calloc(((size_t)n + 1) * MOTH_MAX_LAYER_OUTPUTS * sizeof(moth_symbol *));
     if (!r->symbols) {

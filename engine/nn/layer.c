@@ -184,6 +184,24 @@ moth_tensor *moth_layer_find(const moth_layer *layer, const char *name)
     return NULL;
 }
 
+/* Values that come from a file take no more room than the file's tensors: a file of a few bytes could ask for any. */
+static moth_status take_room(const moth_layer *layer, moth_ctx *ctx, const moth_variable_spec *spec)
+{
+    if (!ctx->weights_left || !layer->initialized) {
+        return MOTH_OK;
+    }
+    int64_t count = 1;
+    bool fits = true;
+    for (int d = 0; d < spec->rank && fits; d++) {
+        fits = moth_size_mul(count, spec->shape[d], &count);
+    }
+    if (!fits || count > *ctx->weights_left) {
+        return moth_fail(ctx, MOTH_ERR_FORMAT, "the file holds fewer weights than the layer has");
+    }
+    *ctx->weights_left -= count;
+    return MOTH_OK;
+}
+
 moth_status moth_layer_add_variable(moth_layer *layer, moth_ctx *ctx, const moth_variable_spec *spec, moth_tensor **out)
 {
     if (!layer->building) {
@@ -194,6 +212,7 @@ moth_status moth_layer_add_variable(moth_layer *layer, moth_ctx *ctx, const moth
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: there is a weight '%.60s' already", moth_layer_name(layer),
                          spec->name);
     }
+    MOTH_TRY(take_room(layer, ctx, spec));
     moth_variable *bigger = moth_realloc(layer->variables, (size_t)(layer->n_variables + 1) * sizeof *bigger);
     if (!bigger) {
         return moth_fail_memory(ctx, (int64_t)sizeof *bigger);

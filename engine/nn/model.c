@@ -121,10 +121,44 @@ moth_layer *moth_model_layer(const moth_model *model, const char *name)
     return NULL;
 }
 
+/* The k of a name "base_k"; 0 for other names. */
+static long number_in_name(const char *name, const char *base)
+{
+    size_t length = strlen(base);
+    if (!name || strncmp(name, base, length) != 0 || name[length] != '_') {
+        return 0;
+    }
+    const char *digits = name + length + 1;
+    bool plain = *digits >= '1' && *digits <= '9' && strspn(digits, "0123456789") == strlen(digits);
+    return plain ? strtol(digits, NULL, 10) : 0;
+}
+
+/* The first k above 0 for which no layer is named "base_k". */
+static moth_status first_free_number(const moth_model *model, const char *base, long *out)
+{
+    bool *taken = moth_calloc((size_t)model->n_layers + 2);
+    if (!taken) {
+        return moth_fail_memory(model->ctx, model->n_layers);
+    }
+    for (int i = 0; i < model->n_layers; i++) {
+        long k = number_in_name(model->layers[i]->name, base);
+        if (k > 0 && k <= model->n_layers) {
+            taken[k] = true;
+        }
+    }
+    *out = 1;
+    while (taken[*out]) {
+        ++*out;
+    }
+    moth_free(taken);
+    return MOTH_OK;
+}
+
 /* Auto names count per type inside the model, so a file does not depend on what else was made before. */
 static moth_status name_layer(moth_model *model, moth_layer *layer)
 {
     char base[96], name[128];
+    long number = 1;
     if (layer->name) {
         if (moth_model_layer(model, layer->name)) {
             return moth_fail(model->ctx, MOTH_ERR_ARGUMENT, "two layers are named '%s'; names must differ",
@@ -133,12 +167,8 @@ static moth_status name_layer(moth_model *model, moth_layer *layer)
         return MOTH_OK;
     }
     snake_name(moth_layer_kind(layer), base, sizeof base);
-    for (int k = 1;; k++) {
-        snprintf(name, sizeof name, "%s_%d", base, k);
-        if (!moth_model_layer(model, name)) {
-            break;
-        }
-    }
+    MOTH_TRY(first_free_number(model, base, &number));
+    snprintf(name, sizeof name, "%s_%ld", base, number);
     layer->name = moth_strdup(name);
     return layer->name ? MOTH_OK : moth_fail_memory(model->ctx, 64);
 }

@@ -94,9 +94,13 @@ moth_status moth_symbol_input(moth_ctx *ctx, const char *name, moth_dtype dtype,
     for (int d = 0; d < rank; d++) {
         m->shape[d + 1] = shape[d];
     }
-    moth_meta_set_contiguous(m);
-    moth_status status = MOTH_OK;
-    if (name) {
+    moth_status status = moth_meta_check(ctx, m);
+    if (status == MOTH_OK) {
+        moth_meta_set_contiguous(m);
+    } else {
+        moth_fail_prefix(ctx, "Input");
+    }
+    if (status == MOTH_OK && name) {
         use->input_name = moth_strdup(name);
         status = use->input_name ? MOTH_OK : moth_fail_memory(ctx, 16);
     }

@@ -123,14 +123,15 @@ moth_status moth_tensor_handle(moth_ctx *ctx, const moth_meta *meta, moth_storag
     return MOTH_OK;
 }
 
-static moth_status check_shape(moth_ctx *ctx, int rank, const int64_t *shape)
+static moth_status check_shape(moth_ctx *ctx, int rank, const int64_t *shape, bool symbolic)
 {
     if (rank < 0 || rank > MOTH_MAX_RANK) {
         return moth_fail(ctx, MOTH_ERR_SHAPE, "a tensor has 0 to %d dimensions, got %d", MOTH_MAX_RANK, rank);
     }
-    int64_t total = 1; /* with empty dims counted as 1, so that (0, 2^60) is refused as well */
+    int64_t total = 1;
     for (int d = 0; d < rank; d++) {
-        if (shape[d] < 0 || !moth_size_mul(total, shape[d] ? shape[d] : 1, &total)) {
+        int64_t size = symbolic && shape[d] < 0 && shape[d] > -MOTH_MAX_ELEMENTS ? -shape[d] : shape[d];
+        if (size < 0 || !moth_size_mul(total, size ? size : 1, &total)) {
             return moth_fail(ctx, MOTH_ERR_SHAPE,
                              "dimension %d is %lld: a tensor has at most 2^40 elements, none "
                              "negative",
@@ -140,10 +141,15 @@ static moth_status check_shape(moth_ctx *ctx, int rank, const int64_t *shape)
     return MOTH_OK;
 }
 
+moth_status moth_meta_check(moth_ctx *ctx, const moth_meta *m)
+{
+    return check_shape(ctx, m->rank, m->shape, true);
+}
+
 static moth_status tensor_alloc(moth_ctx *ctx, moth_dtype dtype, int rank, const int64_t *shape, bool zero,
                                 moth_tensor **out)
 {
-    MOTH_TRY(check_shape(ctx, rank, shape));
+    MOTH_TRY(check_shape(ctx, rank, shape, false));
     moth_meta meta = { .dtype = dtype, .rank = rank };
     if (rank > 0) {
         memcpy(meta.shape, shape, (size_t)rank * sizeof *shape);

@@ -61,6 +61,10 @@ moth_real *moth_tensor_reals(const moth_tensor *t); /* the same for a float tens
 /* meta helpers */
 int64_t moth_meta_elements(const moth_meta *m); /* negative: that many times the rows of the run */
 bool moth_meta_contiguous(const moth_meta *m);
+
+/* Fails with a message unless a tensor can have that shape: 0 to MOTH_MAX_RANK dimensions, at most MOTH_MAX_ELEMENTS.
+ * Empty dimensions count as 1, so that (0, 2^60) is refused as well, and -k, which is k times the rows, as k. */
+moth_status moth_meta_check(moth_ctx *ctx, const moth_meta *m);
 void moth_meta_set_contiguous(moth_meta *m); /* strides from shape, offset 0 */
 bool moth_meta_same_shape(const moth_meta *a, const moth_meta *b);
 bool moth_meta_same_layout(const moth_meta *a, const moth_meta *b);        /* shape and strides; offsets may differ */

@@ -1,14 +1,19 @@
 #include "train/checkpoint.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 
 enum { MAX_PATH_TEXT = 640 };
+
+/* The steps of an optimizer are counted in double too. */
+#define MAX_ITERATIONS ((int64_t)1 << 53)
 
 /* ---- writing ---- */
 
@@ -237,33 +242,41 @@ static moth_status take_all(loader *l, moth_model *model)
     return take_round(l, model, true);
 }
 
-/* A name that is looked for among the variables of a model. */
-typedef struct name_search {
-    const char *name;
-    bool found;
-} name_search;
+/* Which tensors of the file a variable of the model is called like. */
+typedef struct marks {
+    const moth_tensor_file *file;
+    bool *wanted;
+} marks;
 
-static moth_status match_name(void *user, moth_layer *layer, moth_variable *variable, const char *path)
+static moth_status mark_variable(void *user, moth_layer *layer, moth_variable *variable, const char *path)
 {
-    name_search *search = user;
+    const marks *m = user;
     (void)layer;
     (void)variable;
-    search->found = search->found || strcmp(path, search->name) == 0;
+    int64_t i = moth_tensor_file_index(m->file, path);
+    if (i >= 0) {
+        m->wanted[i] = true;
+    }
     return MOTH_OK;
 }
 
 /* A tensor that no layer asked for means another model. */
 static moth_status check_unused(const loader *l, moth_model *model)
 {
-    for (int64_t i = 0; i < moth_tensor_file_count(l->file); i++) {
-        name_search search = { .name = moth_tensor_file_name(l->file, i) };
-        search.found = strncmp(search.name, "optimizer/", 10) == 0;
-        MOTH_TRY(moth_model_each_variable(model, match_name, &search));
-        if (!search.found) {
-            return fail(l, "tensor '%.400s' belongs to no layer of the model", search.name);
+    int64_t n = moth_tensor_file_count(l->file);
+    marks m = { l->file, moth_calloc((size_t)n + 1) };
+    if (!m.wanted) {
+        return moth_fail_memory(l->ctx, n + 1);
+    }
+    moth_status status = moth_model_each_variable(model, mark_variable, &m);
+    for (int64_t i = 0; i < n && status == MOTH_OK; i++) {
+        const char *name = moth_tensor_file_name(l->file, i);
+        if (!m.wanted[i] && strncmp(name, "optimizer/", 10) != 0) {
+            status = fail(l, "tensor '%.400s' belongs to no layer of the model", name);
         }
     }
-    return MOTH_OK;
+    moth_free(m.wanted);
+    return status;
 }
 
 static moth_status open_file(loader *l, const char *path)
@@ -297,11 +310,38 @@ static moth_status parse(const loader *l, const char *key, moth_value **out)
     return moth_io_json_parse(l->ctx, what, text, strlen(text), out);
 }
 
+/* The counters of training; the optimizer is the model's own. Looked at first, taken when nothing can fail any more. */
+typedef struct counters {
+    int64_t iterations;
+    double rate; /* NaN: by the schedule */
+} counters;
+
+static moth_status read_counters(const loader *l, const moth_value *training, counters *out)
+{
+    const moth_value *iterations = moth_value_get(training, "iterations"), *rate = moth_value_get(training, "rate");
+    *out = (counters){ moth_value_as_int(iterations), NAN };
+    if (moth_value_kind_of(iterations) != MOTH_INT || out->iterations < 0 || out->iterations > MAX_ITERATIONS) {
+        return fail(l, "training: iterations: expected a number from 0 to 2^53");
+    }
+    if (moth_value_kind_of(rate) != MOTH_NIL) {
+        out->rate = moth_value_as_number(rate);
+        if (!(out->rate >= 0 && out->rate < MOTH_NO_LIMIT)) {
+            return fail(l, "training: rate: expected a number from 0, got %g", out->rate);
+        }
+    }
+    return MOTH_OK;
+}
+
+static void take_counters(moth_optimizer *o, const counters *c)
+{
+    o->iterations = c->iterations;
+    o->rate = c->rate == c->rate ? c->rate : o->rate;
+}
+
 /* compile's options as the file has them: each is checked again as if it were given. */
 static moth_status restore_compiled(loader *l, moth_model *model, const moth_value *training)
 {
     const moth_value *spec = moth_value_get(training, "optimizer"), *options = moth_value_get(training, "options");
-    const moth_value *rate = moth_value_get(training, "rate");
     if (moth_value_kind_of(options) != MOTH_MAP) {
         return MOTH_OK;
     }
@@ -310,13 +350,9 @@ static moth_status restore_compiled(loader *l, moth_model *model, const moth_val
     }
     MOTH_TRY(moth_trainer_compile(model, options, l->optimizer));
     if (l->optimizer) {
-        l->optimizer->iterations = moth_value_as_int(moth_value_get(training, "iterations"));
-        if (l->optimizer->iterations < 0) {
-            return fail(l, "training: iterations must not be negative");
-        }
-        if (moth_value_kind_of(rate) != MOTH_NIL) {
-            MOTH_TRY(moth_optimizer_set_rate(l->optimizer, moth_value_as_number(rate)));
-        }
+        counters c;
+        MOTH_TRY(read_counters(l, training, &c));
+        take_counters(l->optimizer, &c);
     }
     return MOTH_OK;
 }
@@ -345,12 +381,26 @@ static moth_status restore_training(loader *l, moth_model *model, bool compile)
     return status;
 }
 
+/* The layers, whose weights must fit into what the file holds before they are made. */
+static moth_status make_model(loader *l, const moth_value *architecture, moth_layer_maker make, void *user,
+                              moth_model **out)
+{
+    int64_t left = 0;
+    for (int64_t i = 0; i < moth_tensor_file_count(l->file); i++) {
+        left += moth_meta_elements(&moth_tensor_file_tensor(l->file, i)->meta);
+    }
+    l->ctx->weights_left = &left;
+    moth_status status = moth_model_from_value(l->ctx, architecture, false, make, user, out);
+    l->ctx->weights_left = NULL;
+    return status;
+}
+
 static moth_status load(loader *l, const char *path, bool compile, moth_layer_maker make, void *user, moth_model **out)
 {
     moth_value *architecture = NULL;
     MOTH_TRY(open_file(l, path));
     MOTH_TRY(parse(l, "model", &architecture));
-    moth_status status = moth_model_from_value(l->ctx, architecture, false, make, user, out);
+    moth_status status = make_model(l, architecture, make, user, out);
     moth_value_free(architecture);
     if (status != MOTH_OK) {
         return status == MOTH_ERR_CALLBACK ? status : moth_fail_prefix(l->ctx, "%s", path);
@@ -395,23 +445,10 @@ moth_status moth_checkpoint_load_weights(moth_model *model, const char *path)
     return status;
 }
 
-/* The counters of training; the optimizer is the model's own. */
-static moth_status resume_counters(loader *l, const moth_value *training)
-{
-    const moth_value *iterations = moth_value_get(training, "iterations"), *rate = moth_value_get(training, "rate");
-    if (moth_value_kind_of(iterations) != MOTH_INT || moth_value_as_int(iterations) < 0) {
-        return fail(l, "training: holds no state of an optimizer");
-    }
-    if (moth_value_kind_of(rate) != MOTH_NIL) {
-        MOTH_TRY(moth_optimizer_set_rate(l->optimizer, moth_value_as_number(rate)));
-    }
-    l->optimizer->iterations = moth_value_as_int(iterations);
-    return MOTH_OK;
-}
-
 static moth_status resume(loader *l, moth_model *model)
 {
     moth_value *architecture = NULL, *training = NULL;
+    counters c = { 0 };
     moth_status status = parse(l, "model", &architecture);
     if (status == MOTH_OK) {
         status = parse(l, "training", &training);
@@ -423,11 +460,14 @@ static moth_status resume(loader *l, moth_model *model)
         status = fail(l, "was saved with another optimizer");
     }
     if (status == MOTH_OK) {
-        status = resume_counters(l, training);
+        status = read_counters(l, training, &c);
+    }
+    if (status == MOTH_OK && moth_model_adopt(model, architecture) != MOTH_OK) {
+        status = moth_fail_prefix(l->ctx, "%s", l->path);
     }
     if (status == MOTH_OK) {
-        status = moth_model_adopt(model, architecture);
-        status = status == MOTH_OK ? take_round(l, model, true) : moth_fail_prefix(l->ctx, "%s", l->path);
+        take_counters(l->optimizer, &c);
+        status = take_round(l, model, true);
     }
     moth_value_free(architecture);
     moth_value_free(training);

@@ -483,6 +483,35 @@ describe("a file that is not right", function()
         refused(replaced([[\"class\":\"categorical_crossentropy\"]], [[\"class\":\"crossness\"]]), "crossness")
     end)
 
+    it("is refused before memory is asked for that its tensors cannot fill", function()
+        -- 600,000,000 numbers for a file of a few hundred.
+        local err = refused(replaced([[\"units\":8]], [[\"units\":100000000]]))
+        assert(err:find("dense_1: the file holds fewer weights than the layer has", 1, true), err)
+        refused(replaced([=[\"shape\":[6]]=], [=[\"shape\":[6,549755813888,549755813888]]=]), "at most 2^40 elements")
+        refused(replaced([[\"iterations\":1]], [[\"iterations\":9223372036854775807]]), "iterations")
+    end)
+
+    it("is refused by resume, which then changes nothing", function()
+        local function state()
+            model:save(file "state.safetensors")
+            return read(file "state.safetensors")
+        end
+        local before = state()
+        for from, to in pairs {
+            [ [[\"rate\":null]] ] = [[\"rate\":-1]],
+            [ [[\"iterations\":1]] ] = [[\"iterations\":9223372036854775807]],
+            [ [[\"stream\":\"]] ] = [[\"stream\":\"x]], [ [[\"step\":\"]] ] = [[\"step\":\"x]],
+        } do
+            local changed = replaced(from, to)
+            -- The rate alone would be taken over before the model is looked at.
+            changed = changed:gsub([[\"rate\":null]], [[\"rate\":0.5 ]], 1)
+            write(file "bad.safetensors", changed)
+            local err = message_of(function() model:resume(file "bad.safetensors") end)
+            assert(err:find("bad.safetensors", 1, true), "the file is not named: " .. err)
+            assert.equal(before, state())
+        end
+    end)
+
     it("is refused by load_weights too, which then changes nothing", function()
         write(file "bad.safetensors", good:sub(1, #good - 1))
         local before = bits(model:get_weights())
@@ -559,6 +588,15 @@ describe("JSON", function()
             assert(count > 0, change[2] .. " is not in " .. whole)
             message_of(function() moth.model_from_json(bad) end)
         end
+        fails("at most 2^40 elements", function()
+            moth.model_from_json((graph:to_json():gsub('"shape":%[4%]', '"shape":[1048576,1048576,1048576]')))
+        end)
+        local many = ('{"class":"Dropout","config":{"rate":0.5},"stream":"%016d"},'):format(0):rep(10001)
+        fails("a list of at most 10000", function()
+            moth.model_from_json((text:gsub('"layers":%[.*"name":"sequential"', function()
+                return '"layers":[' .. many:sub(1, -2) .. '],"name":"sequential"'
+            end)))
+        end)
         message_of(function() moth.model_from_json() end)
         message_of(function() moth.model_from_json(3) end)
         message_of(function() moth.model_from_json("{\"a\0b\":1}") end)
