@@ -151,6 +151,19 @@ function batches.make_ready(model, x)
     end
 end
 
+--- What a batch_size may be, as entries of an option (32-bit numbers count rows).
+batches.MAX_SIZE = 2147483647
+
+--- How many samples `steps` batches have, of `count` at most.
+---@param count integer
+---@param steps? integer  nil: all
+---@param batch_size integer
+---@return integer
+function batches.limited(count, steps, batch_size)
+    local all = (count + batch_size - 1) // batch_size
+    return steps and steps < all and steps * batch_size or count
+end
+
 --- Goes through the batches that a generator gives until it gives nil: number, x, y, weights. Without targets (predict)
 -- y and weights are nil.
 ---@param model moth.Model
@@ -176,6 +189,8 @@ function batches.generated(model, generator, who, limit, targets)
         batches.make_ready(model, x)
         if targets == false then
             return n, x
+        elseif batches.samples(x) == 0 then
+            options.fail(("%s: batch %d of the generator has no samples"):format(who, n))
         end
         y = batches.targets(model, y, "y")
         return n, x, y, batches.weights(model, w, "weights")

@@ -13,11 +13,11 @@ end
 
 local fit_spec = {
     name = "fit", positionals = 0,
-    { "batch_size", "integer", default = 32, min = 1 },
+    { "batch_size", "integer", default = 32, min = 1, max = batches.MAX_SIZE },
     { "epochs", "integer", default = 1, min = 0 },
     { "validation_split", "number", default = 0, min = 0, below = 1 },
     { "validation_data", "table|function" },
-    { "validation_batch_size", "integer", min = 1 },
+    { "validation_batch_size", "integer", min = 1, max = batches.MAX_SIZE },
     { "validation_freq", "integer|table", default = 1, min = 1 },
     { "validation_steps", "integer", min = 1 },
     { "shuffle", "boolean", default = true },
@@ -80,9 +80,10 @@ local function validation_source(self, plan, read)
     end
     source.who = "fit: validation_data"
     source.batch_size = read.validation_batch_size or read.batch_size
-    if read.validation_steps then
-        source.count = math.min(source.count, read.validation_steps * source.batch_size)
+    if source.count == 0 then
+        options.fail("fit: validation_data: there are no samples")
     end
+    source.count = batches.limited(source.count, read.validation_steps, source.batch_size)
     source.steps = (source.count + source.batch_size - 1) // source.batch_size
     -- What does not fit is told before the first epoch, not after it.
     core.pass(self, "evaluate", source.x, source.y, source.weight, 1, source.first, source.count):close()
@@ -141,7 +142,7 @@ local function next_samples(self, plan, read)
     end
     local count = plan.count - at
     if read.steps_per_epoch then
-        count = math.min(count, read.steps_per_epoch * read.batch_size)
+        count = batches.limited(count, read.steps_per_epoch, read.batch_size)
         plan.at = (at + count) % plan.count
     end
     local order = plan.order

@@ -175,7 +175,7 @@ end
 
 local evaluate_spec = {
     name = "evaluate", positionals = 0,
-    { "batch_size", "integer", default = 32, min = 1 },
+    { "batch_size", "integer", default = 32, min = 1, max = batches.MAX_SIZE },
     { "verbose", { 0, 1, 2 }, default = 0 },
     { "sample_weight", "any" },
     { "steps", "integer", min = 1 },
@@ -193,7 +193,7 @@ local function source_of(self, x, y, read, who)
     batches.make_ready(self, xs)
     local ys = batches.targets(self, y, "y")
     local count = batches.samples(xs)
-    count = read.steps and math.min(count, read.steps * read.batch_size) or count
+    count = batches.limited(count, read.steps, read.batch_size)
     if count == 0 then
         options.fail(who .. ": there are no samples")
     end
@@ -236,7 +236,7 @@ end
 
 local predict_spec = {
     name = "predict", positionals = 0,
-    { "batch_size", "integer", default = 32, min = 1 },
+    { "batch_size", "integer", default = 32, min = 1, max = batches.MAX_SIZE },
     { "verbose", { 0, 1, 2 }, default = 0 },
     { "steps", "integer", min = 1 },
 }
@@ -272,7 +272,7 @@ local function predict(self, x, args)
     local xs = batches.inputs(self, x, "x")
     local count = batches.samples(xs)
     return predict_tensors(self, xs, read.batch_size,
-        read.steps and math.min(count, read.steps * read.batch_size) or count)
+        batches.limited(count, read.steps, read.batch_size))
 end
 
 --- The model's outputs for x, or for what a generator gives: a tensor, or a table by output name where there are

@@ -611,4 +611,25 @@ describe("wrong calls of fit", function()
                 { dtype = "int32" }), quiet {})
         end)
     end)
+
+    it("is a batch size or a number of steps out of all range", function()
+        for _, size in ipairs { 2 ^ 31, 2 ^ 62 } do
+            fails("at most 2147483647", function() net():fit(x, y, quiet { batch_size = size }) end)
+            fails("at most 2147483647", function() net():predict(x, { batch_size = size }) end)
+        end
+        -- steps x batch_size is more than an integer holds.
+        local model = net()
+        model:fit(x, y, quiet { batch_size = 4, steps_per_epoch = 2 ^ 62 })
+        assert.equal(8, model:predict(x, { batch_size = 4, steps = 2 ^ 62 }).shape[1])
+        assert.equal(4, model:predict(x, { batch_size = 4, steps = 1 }).shape[1])
+    end)
+
+    it("is a batch without samples, from a generator or for validation", function()
+        local function empty() return moth.zeros(0, 4), moth.zeros(0, 3) end
+        fails("batch 1 of the generator has no samples", function() net():fit(empty, nil, quiet {}) end)
+        fails("batch 1 of the generator has no samples", function() net():evaluate(empty, nil, { verbose = 0 }) end)
+        fails("validation_data: there are no samples", function()
+            net():fit(moth.rand(8, 4), moth.rand(8, 3), quiet { validation_data = { empty() } })
+        end)
+    end)
 end)
