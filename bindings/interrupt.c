@@ -20,6 +20,7 @@ static moth_run_kind running_kind;
 static bool noted;
 static volatile sig_atomic_t interrupted;
 static volatile sig_atomic_t last_time; /* of the last Ctrl-C, in ms; wraps around */
+static volatile sig_atomic_t presses;   /* of Ctrl-C, each soon after the one before */
 
 static sig_atomic_t now_ms(void)
 {
@@ -43,7 +44,10 @@ static void on_interrupt(int number)
         return;
     }
     sig_atomic_t now = now_ms();
-    if (interrupted && !is_answered() && now - last_time >= 0 && now - last_time < PATIENCE_MS) {
+    bool again = interrupted && now - last_time >= 0 && now - last_time < PATIENCE_MS;
+    presses = again ? presses + 1 : 1;
+    /* Twice where nothing answers; three times where each answer is caught, by a pcall in a loop for example. */
+    if (again && (!is_answered() || presses > 2)) {
         (void)!write(STDERR_FILENO, "\n", 1);
         _exit(EXIT_INTERRUPTED);
     }

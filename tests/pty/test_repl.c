@@ -244,6 +244,19 @@ static void test_stuck(void)
     CHECK(pty_end(&p, PATIENCE) == 130);
 }
 
+/* Code that catches each answer to Ctrl-C and goes on. Presses that come close together may be seen as one. */
+static void test_caught(void)
+{
+    start("xterm-256color", "NO_COLOR=1");
+    type("while true do pcall(function() while true do end end) end");
+    pty_watch(&p, 300);
+    for (int k = 0; k < 20; k++) {
+        pty_send(&p, CTRL_C);
+        pty_watch(&p, 100);
+    }
+    CHECK(pty_end(&p, PATIENCE) == 130);
+}
+
 static void test_plain_terminals(void)
 {
     start("xterm-256color", "NO_COLOR=1");
@@ -294,6 +307,7 @@ int main(int argc, char **argv)
     start("xterm-256color", "HOME=/");
     test_history();
     test_stuck();
+    test_caught();
     test_plain_terminals();
 
     unlink(history);
