@@ -295,13 +295,7 @@ static int set_trainable(lua_State *L)
     if (!lua_isboolean(L, 2)) {
         return mothb_error(L, "trainable must be true or false, got %s", mothb_show(L, 2));
     }
-    layer->trainable = lua_toboolean(L, 2);
-    for (moth_layer *inner = layer->inner; inner; inner = inner->inner) {
-        inner->trainable = layer->trainable;
-    }
-    if (layer->inner_back) {
-        layer->inner_back->trainable = layer->trainable;
-    }
+    moth_layer_set_trainable(layer, lua_toboolean(L, 2));
     return 0;
 }
 

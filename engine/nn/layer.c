@@ -151,6 +151,17 @@ void moth_layer_release(moth_layer *layer)
     moth_free(layer);
 }
 
+void moth_layer_set_trainable(moth_layer *layer, bool trainable)
+{
+    layer->trainable = trainable;
+    if (layer->inner) {
+        moth_layer_set_trainable(layer->inner, trainable);
+    }
+    if (layer->inner_back) {
+        moth_layer_set_trainable(layer->inner_back, trainable);
+    }
+}
+
 const char *moth_layer_name(const moth_layer *layer)
 {
     return layer->name ? layer->name : layer->type->entry.name;
@@ -418,14 +429,18 @@ void moth_pass_penalize(moth_pass *pass, moth_tensor *penalty)
 }
 
 /* Keras 3 divides a penalty on activations by the rows of the batch. */
-void moth_layer_penalize(moth_layer *layer, moth_pass *pass, moth_tensor *y)
+void moth_pass_penalize_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y)
 {
-    const moth_value *spec = moth_value_get(layer->config, "activity_regularizer");
     moth_tensor *penalty = moth_value_kind_of(spec) == MOTH_NIL || !y ? NULL : moth_regularize(pass, spec, y);
     if (penalty) {
         moth_tensor *rows = MOTH_DO(pass->scope, size, &(moth_attrs){ .i = { 0 } }, y);
         moth_pass_penalize(pass, MOTH_DO(pass->scope, div, NULL, penalty, rows));
     }
+}
+
+void moth_layer_penalize(moth_layer *layer, moth_pass *pass, moth_tensor *y)
+{
+    moth_pass_penalize_rows(pass, moth_value_get(layer->config, "activity_regularizer"), y);
 }
 
 moth_status moth_layer_finish(moth_layer *layer, moth_pass *pass, moth_layer_io *io, moth_tensor *y)

@@ -25,6 +25,7 @@ typedef struct moth_pass {
     moth_ctx *ctx;
     moth_scope *scope; /* owns what is emitted */
     bool training;
+    moth_tensor *mask;    /* uint8 (batch, time): steps of the predictions that losses and metrics count; NULL: all */
     moth_tensor *penalty; /* sum of the penalties on activations so far (0-d); NULL: none; owned by the scope */
 } moth_pass;
 
@@ -78,6 +79,9 @@ extern const moth_option moth_layer_options[];
 moth_status moth_layer_new(moth_ctx *ctx, const char *type, const moth_value *given, moth_layer **out);
 moth_layer *moth_layer_retain(moth_layer *layer);
 void moth_layer_release(moth_layer *layer); /* NULL is allowed */
+
+/* Are its weights updated? Of layers inside it too; read at compile. */
+void moth_layer_set_trainable(moth_layer *layer, bool trainable);
 
 /* Name for messages: its own, or its type's. */
 const char *moth_layer_name(const moth_layer *layer);
@@ -133,6 +137,9 @@ void moth_layer_penalize(moth_layer *layer, moth_pass *pass, moth_tensor *y);
 
 /* Adds a penalty (0-d) to the loss of the pass. */
 void moth_pass_penalize(moth_pass *pass, moth_tensor *penalty);
+
+/* Adds the penalty of a regularizer on y, divided by the rows of the batch. */
+void moth_pass_penalize_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y);
 
 /* "expected input of shape (batch, 784), got (128, 28, 28)"; dims < 0 mean any size. */
 moth_status moth_layer_expect(moth_ctx *ctx, const moth_meta *got, int rank, const int64_t *shape);

@@ -44,6 +44,16 @@ static moth_status pool_call(moth_layer *layer, moth_pass *pass, moth_layer_io *
     return pass->scope->status;
 }
 
+/* (batch, steps, channels) -> (batch, channels), over the steps that count. */
+static moth_tensor *masked_mean(moth_pass *pass, moth_tensor *x, moth_tensor *mask)
+{
+    moth_attrs steps = { .i = { [MOTH_REDUCE_DIMS] = 1, [MOTH_REDUCE_DIMS + 1] = 1 } };
+    moth_tensor *counts =
+        moth_emit_float(pass->scope, MOTH_DO(pass->scope, unsqueeze, &(moth_attrs){ .i = { 2 } }, mask));
+    moth_tensor *sum = MOTH_DO(pass->scope, sum, &steps, MOTH_DO(pass->scope, mul, NULL, x, counts));
+    return MOTH_DO(pass->scope, div, NULL, sum, MOTH_DO(pass->scope, sum, &steps, counts));
+}
+
 /* Over all dims between batch and channels. */
 static moth_status global_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io, moth_op_id op)
 {
@@ -53,7 +63,9 @@ static moth_status global_call(moth_layer *layer, moth_pass *pass, moth_layer_io
     for (int d = 1; d < x->meta.rank - 1; d++) {
         attrs.i[MOTH_REDUCE_DIMS + d] = d;
     }
-    moth_tensor *y = MOTH_EMIT(pass->scope, moth_op_of(pass->ctx, op), &attrs, x);
+    moth_tensor *mask = io->mask && x->meta.rank == 3 ? io->mask[0] : NULL;
+    moth_tensor *y = mask && op == MOTH_OP_mean ? masked_mean(pass, x, mask)
+                                                : MOTH_EMIT(pass->scope, moth_op_of(pass->ctx, op), &attrs, x);
     if (y && moth_config_bool(layer->config, "keepdims")) {
         int64_t shape[MOTH_MAX_RANK] = { y->meta.shape[0] };
         for (int d = 1; d < x->meta.rank; d++) {

@@ -1,5 +1,6 @@
 /* Losses: per-sample values as Keras 3 defines them (losses.py): the last dim is averaged for element-wise losses and
- * summed for cross-entropies; what dims remain besides the batch are averaged.
+ * summed for cross-entropies; what dims remain besides the batch are averaged. Where the predictions have a mask, the
+ * mean is one over the steps of the whole batch that count.
  *
  * A cross-entropy of softmax or sigmoid outputs is fused with them: the gradient p - t needs no division by p. The
  * value is that of Keras, with p clipped to [1e-7, 1 - 1e-7]. */
@@ -314,12 +315,51 @@ static moth_status call_user(moth_pass *pass, const moth_value *spec, moth_tenso
     if (y->meta.rank > 0 && y->meta.shape[0] != p->meta.shape[0]) {
         return fail_shapes(pass, "loss function", y, p, "; it must give a value for each sample, or one number");
     }
-    *out = moth_emit_mean_rows(pass->scope, y);
+    *out = moth_mean_rows(pass, y);
     return pass->scope->status;
+}
+
+/* ---- masks ---- */
+
+/* Does the mask have a place for each step of these values, (batch, time, …)? */
+static bool mask_fits(const moth_pass *pass, const moth_tensor *values)
+{
+    const moth_tensor *mask = pass->mask;
+    return mask && values && values->meta.rank >= 2 && values->meta.shape[0] == mask->meta.shape[0] &&
+           values->meta.shape[1] == mask->meta.shape[1];
+}
+
+moth_tensor *moth_mean_rows(moth_pass *pass, moth_tensor *values)
+{
+    if (!mask_fits(pass, values)) {
+        return moth_emit_mean_rows(pass->scope, values);
+    }
+    moth_attrs rest = { .i = { [MOTH_REDUCE_DIMS] = values->meta.rank - 2 } };
+    for (int d = 2; d < values->meta.rank; d++) {
+        rest.i[MOTH_REDUCE_DIMS + d - 1] = d;
+    }
+    values = values->meta.rank > 2 ? MOTH_DO(pass->scope, mean, &rest, values) : values;
+    values = MOTH_DO(pass->scope, where, NULL, pass->mask, values, moth_emit_constant(pass->scope, 0));
+    return moth_emit_mean_last(pass->scope, values);
 }
 
 moth_status moth_loss_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y_true, moth_tensor *y_pred,
                            moth_tensor **out)
+{
+    moth_scope *scope = pass->scope;
+    MOTH_TRY(moth_loss_mean_rows(pass, spec, y_true, y_pred, out));
+    if (pass->mask && *out && (*out)->meta.rank == 1) {
+        moth_tensor *valid = DO2(maximum, moth_emit_sum(scope, moth_emit_float(scope, pass->mask)),
+                                 moth_emit_constant(scope, 1)); /* none: 0 of 1 */
+        moth_tensor *steps = moth_emit_scaled(scope, MOTH_DO(scope, size, &(moth_attrs){ .i = { 0 } }, pass->mask),
+                                              (double)pass->mask->meta.shape[1]);
+        *out = DO2(mul, *out, DO2(div, steps, valid));
+    }
+    return scope->status;
+}
+
+moth_status moth_loss_mean_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y_true, moth_tensor *y_pred,
+                                moth_tensor **out)
 {
     MOTH_TRY(pass->scope->status);
     if (moth_value_kind_of(spec) == MOTH_FUNCTION) {
@@ -336,6 +376,6 @@ moth_status moth_loss_rows(moth_pass *pass, const moth_value *spec, moth_tensor 
     if (loss->signs) {
         t = to_signs(pass, t);
     }
-    *out = moth_emit_mean_rows(pass->scope, loss->emit(pass, spec, t, p));
+    *out = moth_mean_rows(pass, loss->emit(pass, spec, t, p));
     return pass->scope->status;
 }

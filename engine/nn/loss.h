@@ -12,6 +12,14 @@ extern const moth_kind moth_losses, moth_metrics;
 moth_status moth_loss_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y_true, moth_tensor *y_pred,
                            moth_tensor **out);
 
+/* (batch, …) -> (batch): means. Steps that pass->mask leaves out count as 0; they are part of the number all the same.
+ */
+moth_tensor *moth_mean_rows(moth_pass *pass, moth_tensor *values);
+
+/* moth_loss_rows by moth_mean_rows: without the factor by which a mask makes the mean one over the steps that count. */
+moth_status moth_loss_mean_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y_true, moth_tensor *y_pred,
+                                moth_tensor **out);
+
 /* How a metric is carried over the batches of an epoch: rows (batch, n_states), or (batch) for n_states = 1, are added
  * in row order in double; value computes what is reported from the sums and the number of rows. */
 typedef struct moth_metric_type {

@@ -11,11 +11,12 @@
 
 static const moth_attrs last_dim = { .i = { [MOTH_REDUCE_DIMS] = 1, [MOTH_REDUCE_DIMS + 1] = -1 } };
 
+/* Of rows, or of what a second state counts (steps that a mask leaves). */
 static double mean_value(const moth_value *config, const double *states, int64_t n_states, double rows)
 {
+    double n = n_states > 1 ? states[1] : rows;
     (void)config;
-    (void)n_states;
-    return rows > 0 ? states[0] / rows : 0;
+    return n > 0 ? states[0] / n : 0;
 }
 
 static double ratio(double a, double b)
@@ -104,21 +105,21 @@ static moth_tensor *complement(moth_pass *pass, moth_tensor *x)
 static moth_tensor *emit_binary(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
 {
     moth_tensor *guess = above(pass, p, moth_config_number(config, "threshold"));
-    return moth_emit_mean_rows(pass->scope, as_float(pass, DO2(eq, cells_of(pass, t, p), guess)));
+    return moth_mean_rows(pass, as_float(pass, DO2(eq, cells_of(pass, t, p), guess)));
 }
 
 static moth_tensor *emit_categorical(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
 {
     (void)config;
     moth_tensor *hit = DO2(eq, ids_of(pass, t, p), MOTH_DO(pass->scope, argmax, &last_dim, p));
-    return moth_emit_mean_rows(pass->scope, as_float(pass, hit));
+    return moth_mean_rows(pass, as_float(pass, hit));
 }
 
 /* Keras 3: one output -> binary; targets of lower rank or (…, 1) -> ids; else one-hot. Both latter are "same id". */
 static moth_tensor *emit_accuracy(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
 {
     if (last_size(p) == 1) {
-        return moth_emit_mean_rows(pass->scope, as_float(pass, DO2(eq, cells_of(pass, t, p), above(pass, p, 0.5))));
+        return moth_mean_rows(pass, as_float(pass, DO2(eq, cells_of(pass, t, p), above(pass, p, 0.5))));
     }
     return emit_categorical(pass, config, t, p);
 }
@@ -129,7 +130,7 @@ static moth_tensor *emit_top_k(moth_pass *pass, const moth_value *config, moth_t
     moth_tensor *right = moth_emit_sum_last(pass->scope, DO2(mul, cells_of(pass, t, p), p), true);
     moth_tensor *larger = moth_emit_sum_last(pass->scope, as_float(pass, DO2(gt, p, right)), false);
     moth_tensor *k = moth_emit_constant(pass->scope, moth_config_number(config, "k"));
-    return moth_emit_mean_rows(pass->scope, as_float(pass, DO2(lt, larger, k)));
+    return moth_mean_rows(pass, as_float(pass, DO2(lt, larger, k)));
 }
 
 /* ---- precision and recall ---- */
@@ -453,6 +454,9 @@ moth_status moth_metric_normalize(moth_ctx *ctx, const moth_value *given, moth_v
     return moth_spec_normalize(ctx, &moth_metrics, given, spec);
 }
 
+/* Of losses and functions where the predictions have a mask. */
+static const moth_metric_type masked_mean = { .value = mean_value };
+
 moth_status moth_metric_rows(moth_pass *pass, const moth_value *spec, moth_tensor *y_true, moth_tensor *y_pred,
                              const moth_metric_type **type, moth_tensor **out)
 {
@@ -461,10 +465,17 @@ moth_status moth_metric_rows(moth_pass *pass, const moth_value *spec, moth_tenso
     *type = m;
     if (!m) {
         const moth_value *f = named_function(spec);
-        return moth_loss_rows(pass, f ? f : spec, y_true, y_pred, out);
+        MOTH_TRY(moth_loss_mean_rows(pass, f ? f : spec, y_true, y_pred, out));
+    } else {
+        *out = m->emit(pass, spec, y_true, y_pred);
     }
-    *out = m->emit(pass, spec, y_true, y_pred);
-    return pass->scope->status == MOTH_OK ? MOTH_OK : moth_fail_prefix(pass->ctx, "metric %s", m->entry.name);
+    if (pass->mask && *out && (*out)->meta.rank == 1 && (!m || m->value == mean_value)) {
+        moth_tensor *parts[2] = { *out, moth_emit_mean_last(pass->scope, as_float(pass, pass->mask)) };
+        *out = columns(pass, 2, parts);
+        *type = m ? m : &masked_mean;
+    }
+    return pass->scope->status == MOTH_OK || !m ? pass->scope->status
+                                                : moth_fail_prefix(pass->ctx, "metric %s", m->entry.name);
 }
 
 bool moth_metric_lower_is_better(const moth_value *spec)

@@ -550,7 +550,7 @@ static moth_status check_input(moth_model *model, int k, const moth_tensor *t)
 }
 
 static moth_status run_graph(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
-                             result *results)
+                             moth_tensor **mask, result *results)
 {
     for (int k = 0; k < model->n_inputs; k++) {
         MOTH_TRY(check_input(model, k, in[k]));
@@ -563,12 +563,17 @@ static moth_status run_graph(moth_model *model, moth_pass *pass, moth_tensor *co
     }
     for (int k = 0; k < model->n_outputs; k++) {
         const moth_symbol *s = model->outputs[k];
-        out[k] = results[use_number(model, s->use)].out[s->output];
+        const result *from = &results[use_number(model, s->use)];
+        out[k] = from->out[s->output];
+        if (mask) {
+            mask[k] = s->output == 0 ? from->mask : NULL;
+        }
     }
     return MOTH_OK;
 }
 
-moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out)
+moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
+                           moth_tensor **mask)
 {
     if (!model->built) {
         MOTH_TRY(moth_model_build(model, in[0]->meta.dtype, in[0]->meta.rank - 1, in[0]->meta.shape + 1));
@@ -577,7 +582,7 @@ moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *cons
     if (!results) {
         return moth_fail_memory(model->ctx, model->n_uses * (int64_t)sizeof *results);
     }
-    moth_status status = run_graph(model, pass, in, out, results);
+    moth_status status = run_graph(model, pass, in, out, mask, results);
     moth_free(results);
     return status;
 }

@@ -77,8 +77,10 @@ moth_status moth_model_functional(moth_ctx *ctx, const char *name, int n_inputs,
 /* Draws all weights anew from `seed` and forgets the step count. */
 moth_status moth_model_redraw(moth_model *model, uint64_t seed);
 
-/* Runs the graph on tensors (concrete or symbolic) in pass->scope; out[k] belongs to the scope. */
-moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out);
+/* Runs the graph on tensors (concrete or symbolic) in pass->scope; out[k] belongs to the scope, and so does its mask in
+ * mask[k] (NULL where it has none; mask may be NULL). */
+moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
+                           moth_tensor **mask);
 
 /* Visits all variables in the order in which weights are listed. */
 moth_status moth_model_each_variable(moth_model *model, moth_variable_visit visit, void *user);
