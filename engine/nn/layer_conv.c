@@ -58,16 +58,9 @@ int64_t moth_channels_of(const moth_layer *layer, const moth_meta *x)
     return x->shape[channels_first(layer) ? 1 : x->rank - 1];
 }
 
-/* What the options say of a convolution over `dims` dimensions; the other dimension of a sequence is 1 long. */
-typedef struct geometry {
-    int dims;
-    int64_t kernel[2], strides[2], dilation[2];
-    int64_t filters, groups;
-} geometry;
-
-static geometry geometry_of(const moth_layer *layer, int dims)
+moth_geometry moth_geometry_of(const moth_layer *layer, int dims)
 {
-    geometry g = { .dims = dims, .kernel = { 1, 1 }, .strides = { 1, 1 }, .dilation = { 1, 1 }, .groups = 1 };
+    moth_geometry g = { .dims = dims, .kernel = { 1, 1 }, .strides = { 1, 1 }, .dilation = { 1, 1 }, .groups = 1 };
     moth_config_ints(layer->config, "kernel_size", g.kernel, 2);
     moth_config_ints(layer->config, "strides", g.strides, 2);
     if (moth_config_has(layer->config, "dilation_rate")) {
@@ -78,7 +71,7 @@ static geometry geometry_of(const moth_layer *layer, int dims)
     return g;
 }
 
-static moth_attrs conv_attrs(const moth_layer *layer, const geometry *g, const moth_meta *x, int64_t groups)
+moth_attrs moth_geometry_attrs(const moth_layer *layer, const moth_geometry *g, const moth_meta *x, int64_t groups)
 {
     const char *mode = moth_config_string(layer->config, "padding");
     moth_attrs attrs = { .i = { [MOTH_CONV_GROUPS] = groups } };
@@ -91,6 +84,16 @@ static moth_attrs conv_attrs(const moth_layer *layer, const geometry *g, const m
                             &attrs.i[MOTH_CONV_PADDING + 1 + 2 * d]);
     }
     return attrs;
+}
+
+moth_status moth_geometry_check(const moth_layer *layer, moth_ctx *ctx, const moth_geometry *g)
+{
+    bool strided = g->strides[0] > 1 || g->strides[1] > 1, dilated = g->dilation[0] > 1 || g->dilation[1] > 1;
+    if (strided && dilated) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: strides and dilation_rate above 1 exclude each other",
+                         layer->type->entry.name);
+    }
+    return MOTH_OK;
 }
 
 /* (B, T, C) as images of one column. */
@@ -122,12 +125,8 @@ static moth_tensor *as_kernel(moth_pass *pass, moth_tensor *w, int dims)
 
 static moth_status conv_setup(moth_layer *layer, moth_ctx *ctx, int dims)
 {
-    geometry g = geometry_of(layer, dims);
-    bool strided = g.strides[0] > 1 || g.strides[1] > 1, dilated = g.dilation[0] > 1 || g.dilation[1] > 1;
-    if (strided && dilated) {
-        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: strides and dilation_rate above 1 exclude each other",
-                         layer->type->entry.name);
-    }
+    moth_geometry g = moth_geometry_of(layer, dims);
+    MOTH_TRY(moth_geometry_check(layer, ctx, &g));
     if (g.filters % g.groups != 0) {
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: filters (%lld) must be a multiple of groups (%lld)",
                          layer->type->entry.name, (long long)g.filters, (long long)g.groups);
@@ -137,7 +136,7 @@ static moth_status conv_setup(moth_layer *layer, moth_ctx *ctx, int dims)
 
 static moth_status conv_build(moth_layer *layer, moth_ctx *ctx, const moth_meta *x, int dims)
 {
-    geometry g = geometry_of(layer, dims);
+    moth_geometry g = moth_geometry_of(layer, dims);
     int64_t channels = moth_channels_of(layer, x);
     if (channels % g.groups != 0) {
         return moth_fail(ctx, MOTH_ERR_SHAPE, "groups (%lld) must divide the %lld channels of the input",
@@ -155,12 +154,12 @@ static moth_status conv_build(moth_layer *layer, moth_ctx *ctx, const moth_meta 
 
 static moth_status conv_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io, int dims)
 {
-    geometry g = geometry_of(layer, dims);
+    moth_geometry g = moth_geometry_of(layer, dims);
     MOTH_TRY(moth_layer_expect_channels(layer, pass, io));
     moth_tensor *x = moth_channels_last(layer, pass, moth_emit_float(pass->scope, io->in[0]));
     x = as_images(pass, x, dims);
     MOTH_TRY(pass->scope->status);
-    moth_attrs attrs = conv_attrs(layer, &g, &x->meta, g.groups);
+    moth_attrs attrs = moth_geometry_attrs(layer, &g, &x->meta, g.groups);
     moth_tensor *w = as_kernel(pass, moth_layer_find(layer, "kernel"), dims), *b = moth_layer_find(layer, "bias");
     moth_tensor *y = b ? MOTH_DO(pass->scope, conv2d, &attrs, x, w, b) : MOTH_DO(pass->scope, conv2d, &attrs, x, w);
     io->out_mask = NULL;
@@ -197,44 +196,30 @@ moth_status moth_layer_expect_channels(const moth_layer *layer, moth_pass *pass,
 WRAP(conv1d, 1)
 WRAP(conv2d, 2)
 
-#define SIZES(name_, fallback_, place, count_, doc_)                                                 \
-    {                                                                                                \
-        .name = name_, .kind = MOTH_OPTION_INTS, .fallback = fallback_, .position = place, .low = 1, \
-        .high = MOTH_NO_LIMIT, .count = count_, .doc = doc_                                          \
-    }
-#define FILTERS                                                                                         \
-    {                                                                                                   \
-        .name = "filters", .kind = MOTH_OPTION_INT, .fallback = MOTH_REQUIRED, .position = 1, .low = 1, \
-        .high = MOTH_NO_LIMIT, .doc = "channels of the output"                                          \
-    }
-#define PADDING(place, choices_)                                                                                   \
-    {                                                                                                              \
-        .name = "padding", .kind = MOTH_OPTION_STRING, .fallback = "valid", .position = place, .choices = choices_ \
-    }
 #define GROUPS                                                                                      \
     {                                                                                               \
         .name = "groups", .kind = MOTH_OPTION_INT, .fallback = "1", .low = 1, .high = MOTH_NO_LIMIT \
     }
 
 static const moth_option conv2d_options[] = {
-    FILTERS,
-    SIZES("kernel_size", MOTH_REQUIRED, 2, 2, "rows and columns of the window"),
-    SIZES("strides", "1 1", 3, 2, "steps of the window"),
-    PADDING(4, "valid same"),
+    MOTH_OPTION_FILTERS,
+    MOTH_OPTION_SIZES("kernel_size", MOTH_REQUIRED, 2, 2, "rows and columns of the window"),
+    MOTH_OPTION_SIZES("strides", "1 1", 3, 2, "steps of the window"),
+    MOTH_OPTION_PADDING(4, "valid same"),
     MOTH_OPTION_DATA_FORMAT,
-    SIZES("dilation_rate", "1 1", 0, 2, "distance between the elements of the window"),
+    MOTH_OPTION_SIZES("dilation_rate", "1 1", 0, 2, "distance between the elements of the window"),
     GROUPS,
     MOTH_OPTION_ACTIVATION(0),
     MOTH_OPTIONS_KERNEL_BIAS,
     MOTH_OPTIONS_END,
 };
 static const moth_option conv1d_options[] = {
-    FILTERS,
-    SIZES("kernel_size", MOTH_REQUIRED, 2, 1, "length of the window"),
-    SIZES("strides", "1", 3, 1, "steps of the window"),
-    PADDING(4, "valid same causal"),
+    MOTH_OPTION_FILTERS,
+    MOTH_OPTION_SIZES("kernel_size", MOTH_REQUIRED, 2, 1, "length of the window"),
+    MOTH_OPTION_SIZES("strides", "1", 3, 1, "steps of the window"),
+    MOTH_OPTION_PADDING(4, "valid same causal"),
     MOTH_OPTION_DATA_FORMAT,
-    SIZES("dilation_rate", "1", 0, 1, "distance between the elements of the window"),
+    MOTH_OPTION_SIZES("dilation_rate", "1", 0, 1, "distance between the elements of the window"),
     GROUPS,
     MOTH_OPTION_ACTIVATION(0),
     MOTH_OPTIONS_KERNEL_BIAS,
