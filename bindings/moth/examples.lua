@@ -2,6 +2,10 @@
 --- moth as globals and, for what trains, a `model` and data x, y.
 local examples = {}
 
+local two = [[
+local a, b = moth.Input { 4 }, moth.Input { 4 }
+local %s = layers.%s {} ({ a, b })]]
+
 local layers = {
     Activation = [[layers.Activation "relu"]],
     ActivityRegularization = [[layers.ActivityRegularization { l2 = 1e-4 }]],
@@ -16,9 +20,15 @@ local model = moth.Sequential {
 }
 model:summary()]],
     DepthwiseConv2D = [[layers.DepthwiseConv2D { 3 }]],
-    Dot = [[layers.Dot { 1, normalize = true }]],
+    Dot = [[
+local a, b = moth.Input { 4 }, moth.Input { 4 }
+local cosine = layers.Dot { 1, normalize = true } ({ a, b })]],
     Dropout = [[layers.Dropout(0.3)]],
-    Embedding = [[layers.Embedding { 1000, 16 }]],
+    Embedding = [[
+local model = moth.Sequential {
+    layers.Embedding { 1000, 16, mask_zero = true, input_shape = { 20 } },
+    layers.Bidirectional(layers.LSTM { 8 }),
+}]],
     GaussianNoise = [[layers.GaussianNoise(0.1)]],
     GRU = [[layers.GRU { 32, input_shape = { 28, 28 } }]],
     LSTM = [[
@@ -27,7 +37,9 @@ local model = moth.Sequential {
     layers.Dense { 10, activation = "softmax" },
 }]],
     Lambda = [[layers.Lambda(function(x) return x * 2 end)]],
-    MultiHeadAttention = [[layers.MultiHeadAttention { 2, 8 }]],
+    MultiHeadAttention = [[
+local x = moth.Input { 10, 16 }
+local y = layers.MultiHeadAttention { 2, 8 } ({ x, x })]],
     Permute = [[layers.Permute { 2, 1 }]],
     RepeatVector = [[layers.RepeatVector(3)]],
     Reshape = [[layers.Reshape { 28, 28, 1 }]],
@@ -35,7 +47,13 @@ local model = moth.Sequential {
     SimpleRNN = [[layers.SimpleRNN { 16, input_shape = { 10, 4 } }]],
     SpatialDropout2D = [[layers.SpatialDropout2D(0.2)]],
     TimeDistributed = [[layers.TimeDistributed(layers.Dense { 8 })]],
+    UpSampling2D = [[layers.UpSampling2D { 2, interpolation = "bilinear" }]],
+    ZeroPadding2D = [[layers.ZeroPadding2D { { { 1, 2 }, { 0, 1 } } }]],
 }
+for name, result in pairs { Add = "sum", Average = "mean", Concatenate = "both", Maximum = "most", Minimum = "least",
+    Multiply = "product", Subtract = "difference" } do
+    layers[name] = two:format(result, name)
+end
 
 local schedules = {
     CosineDecay = "0.01, 1000",

@@ -17,6 +17,7 @@ import callbacks
 import functions
 import layers
 import optimizers
+import sequences
 import tensors
 import training
 from lua_data import write
@@ -28,6 +29,7 @@ FILES = {
     "initializers": (functions.initializers, "What the draws of each initializer must satisfy."),
     "optimizers": (optimizers.optimizers, "Optimizers step by step, schedules and constraints."),
     "layers": (layers.layers, "Layers, their outputs, gradients and state."),
+    "sequences": (sequences.sequences, "Layers around layers, masks, training with steps that do not count."),
     "tensors": (tensors.tensors, "Operations on tensors and their gradients."),
     "training": (training.training, "Training: losses of many steps, what fit and evaluate report."),
     "callbacks": (callbacks.callbacks, "What callbacks do with given values of a metric."),

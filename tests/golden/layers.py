@@ -34,11 +34,31 @@ LAYERS = [
     ("Conv1D", {"filters": 4, "kernel_size": 3, "padding": "same", "strides": 2}, SEQUENCE),
     ("Conv1D", {"filters": 4, "kernel_size": 2, "padding": "causal", "dilation_rate": 2}, SEQUENCE),
     ("DepthwiseConv2D", {"kernel_size": 3, "depth_multiplier": 2, "padding": "same"}, IMAGE),
+    ("DepthwiseConv2D", {"kernel_size": (2, 3), "strides": 2, "use_bias": False, "activation": "relu"}, IMAGE),
+    ("DepthwiseConv2D", {"kernel_size": 2, "dilation_rate": 2}, IMAGE),
     ("SeparableConv2D", {"filters": 4, "kernel_size": 3}, IMAGE),
+    ("SeparableConv2D", {"filters": 2, "kernel_size": 3, "depth_multiplier": 2, "strides": 2, "padding": "same",
+                         "use_bias": False, "activation": "tanh"}, IMAGE),
     ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2}, (2, 3, 4, 3)),
     ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"}, (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 2, "strides": 3}, (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 1, "strides": 2, "padding": "same"}, (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": (4, 5), "strides": (2, 3), "padding": "same"}, (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
+     (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 4, "strides": 3, "padding": "same", "output_padding": (0, 2)},
+     (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 3, "output_padding": (2, 1)}, (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "dilation_rate": 2, "use_bias": False, "activation": "relu"},
+     (2, 3, 4, 3)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 2, "dilation_rate": 2, "padding": "same"}, (2, 3, 4, 3)),
+    ("ZeroPadding2D", {}, (1, 2, 3, 2)), ("ZeroPadding2D", {"padding": 2}, (1, 2, 3, 2)),
+    ("ZeroPadding2D", {"padding": (0, 2), "data_format": "channels_first"}, (1, 2, 3, 2)),
     ("ZeroPadding2D", {"padding": ((1, 2), (0, 3))}, (1, 2, 3, 2)),
-    ("UpSampling2D", {"size": (2, 3)}, (1, 2, 3, 2)),
+    ("UpSampling2D", {}, (1, 2, 3, 2)), ("UpSampling2D", {"size": (2, 3)}, (1, 2, 3, 2)),
+    ("UpSampling2D", {"size": (2, 3), "data_format": "channels_first"}, (1, 2, 3, 2)),
+    ("UpSampling2D", {"size": (3, 2), "interpolation": "bilinear"}, (2, 3, 2, 2)),
+    ("UpSampling2D", {"size": (2, 3), "interpolation": "bicubic"}, (2, 4, 5, 1)),
     ("UpSampling2D", {"size": 2, "interpolation": "bilinear"}, (1, 3, 2, 2)),
     ("MaxPooling2D", {}, IMAGE),
     ("MaxPooling2D", {"pool_size": 2, "padding": "same"}, IMAGE),
@@ -148,51 +168,37 @@ def embedding():
                     **measure(layer, ids, False, gradient_of_input=False))
 
 
-def wrapped():
-    """Layers around a layer: `inner` is the wrapped one, as {name, options}."""
-    cases = []
-    for name, options, inner, inner_options in [
-        ("Bidirectional", {}, "LSTM", {"units": 2, "return_sequences": True}),
-        ("Bidirectional", {}, "LSTM", {"units": 2}),
-        ("Bidirectional", {"merge_mode": "sum"}, "GRU", {"units": 2, "return_sequences": True}),
-        ("TimeDistributed", {}, "Dense", {"units": 3, "activation": "tanh"}),
-    ]:
-        layer = getattr(keras.layers, name)(getattr(keras.layers, inner)(**inner_options), **options)
-        x = wave(SEQUENCE)
-        layer.build(x.shape)
-        fill(layer.variables)
-        case = describe(name, options, layer, x, **measure(layer, x, False))
-        case["inner"] = {"name": inner, "options": inner_options}
-        cases.append(case)
-    return cases
+ATTENTION = [
+    ({"num_heads": 2, "key_dim": 3}, {}),
+    # with dropout, which does nothing here, Keras's jax backend takes values of another size
+    ({"num_heads": 2, "key_dim": 3, "value_dim": 2, "output_shape": 5, "dropout": 0.1}, {}),
+    ({"num_heads": 1, "key_dim": 2, "use_bias": False}, {"key": True}),
+    ({"num_heads": 2, "key_dim": 2}, {"causal": True}), ({"num_heads": 2, "key_dim": 2}, {"masked": True}),
+]
 
 
-def masked():
-    """Masking before a recurrent layer: the steps of zeros in the middle and at the end are skipped."""
-    x = wave(SEQUENCE)
-    x[0, 3:] = 0
-    x[1, 1] = 0
-    cases = []
-    for name, options in [("LSTM", {"units": 3}), ("LSTM", {"units": 3, "return_sequences": True}), ("GRU", {"units": 3})]:
-        layer = keras.Sequential([keras.layers.Masking(), getattr(keras.layers, name)(**options)])
-        layer.build(x.shape)
-        fill(layer.variables)
-        cases.append(describe(name, options, layer, x, masking=True, **measure(layer, x, False)))
-    return cases
-
-
-def attention():
-    options = {"num_heads": 2, "key_dim": 3}
+def attention(options, how):
+    """Inputs are query, value and, where one is given, key; masked: steps of the value that are 0 do not count."""
     layer = keras.layers.MultiHeadAttention(**options)
-    query, value = wave((2, 3, 4)), wave((2, 5, 4), 0.61, 0.3)
-    layer.build(query.shape, value.shape)
+    inputs = [wave((2, 3, 4)), wave((2, 5, 4), 0.61, 0.3)]
+    if how.get("masked"):
+        inputs[1][0, 3:] = 0
+    if how.get("key"):
+        inputs.append(wave((2, 5, 3), 0.47, 0.7))
+    layer.build(*[x.shape for x in inputs])
     fill(layer.variables)
+    extra = {"use_causal_mask": True} if how.get("causal") else {}
+    if how.get("masked"):
+        extra["value_mask"] = jnp.asarray((inputs[1] != 0).any(-1))
     weights = [jnp.asarray(v) for v in arrays(layer.trainable_variables)]
-    y, pull = jax.vjp(lambda w, q, v: layer.stateless_call(w, [], q, v)[0], weights, jnp.asarray(query), jnp.asarray(value))
+    y, pull = jax.vjp(lambda w, values: layer.stateless_call(w, [], *values, **extra)[0], weights,
+                      [jnp.asarray(x) for x in inputs])
     r = wave(y.shape, 0.73, 0.5)
-    gradients, dquery, dvalue = pull(jnp.asarray(r))
-    return describe("MultiHeadAttention", options, layer, query, value=value, y=np.asarray(y), r=r,
-                    dx=np.asarray(dquery), dvalue=np.asarray(dvalue), gradients=arrays(gradients))
+    gradients, changes = pull(jnp.asarray(r))
+    if how.get("causal"):
+        options = dict(options, use_causal_mask=True)
+    return {"options": options, "masked": how.get("masked"), "inputs": inputs, "y": np.asarray(y), "r": r,
+            "weights": arrays(weights), "dx": arrays(changes), "gradients": arrays(gradients)}
 
 
 def merges():
@@ -224,5 +230,5 @@ def merges():
 
 def layers():
     single = [case for name, options, shape in LAYERS for case in plain(name, options, shape)]
-    return {"single": single + [embedding()], "wrapped": wrapped(), "masked": masked(), "attention": [attention()],
+    return {"single": single + [embedding()], "attention": [attention(*case) for case in ATTENTION],
             "merge": merges()}

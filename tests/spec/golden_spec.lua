@@ -182,6 +182,18 @@ local function layer_of(case)
     return moth.layers[case.name](options)
 end
 
+-- A layer's variables are in Keras's order; its trainable ones come first there.
+local function compare(layer, case, x, y)
+    check("y", y, case.y)
+    assert.same(moth.tensor(case.y).shape, y.shape)
+    local weighted = y * moth.tensor(case.r)
+    weighted:sum():backward()
+    check("dx", x.grad, case.dx, 5e-5)
+    for k, want in ipairs(case.gradients or {}) do
+        check("gradient " .. k, layer.weights[k].grad, want, 5e-5)
+    end
+end
+
 describe("layers", function()
     local data = golden "layers"
     for i, case in ipairs(data.single) do
@@ -233,6 +245,78 @@ describe("layers", function()
             for k, want in ipairs(case.gradients) do
                 check("gradient of input " .. k, inputs[k].grad, want, 5e-5)
             end
+        end)
+    end
+end)
+
+describe("sequences:", function()
+    local data = golden "sequences"
+
+    local function inner_of(options)
+        local made = {}
+        for key, value in pairs(options) do
+            made[key] = type(value) == "table" and value.type and moth.layers[value.type](value.options) or value
+        end
+        return made
+    end
+
+    -- Masks go along inside a model.
+    local function run(layer, case)
+        local x = moth.tensor(case.x):requires_grad_()
+        local stack = {}
+        if case.masking then
+            stack[1] = moth.layers.Masking {}
+        end
+        stack[#stack + 1] = layer
+        local model = moth.Sequential(stack)
+        model(x)
+        layer:set_weights(case.weights or {})
+        compare(layer, case, x, model(x))
+    end
+
+    for i, case in ipairs(data.wrapped) do
+        it(("%d %s %s around %s %s%s"):format(i, case.name, options_text(case.options), case.inner.name,
+            options_text(case.inner.options), case.masking and ", masked" or ""), function()
+            local options = { moth.layers[case.inner.name](case.inner.options) }
+            for key, value in pairs(case.options) do
+                options[key] = value
+            end
+            run(moth.layers[case.name](options), case)
+        end)
+    end
+
+    for i, case in ipairs(data.masked) do
+        it(("%d Masking before %s %s"):format(i, case.name, options_text(case.options)), function()
+            run(layer_of(case), case)
+        end)
+    end
+
+    for i, case in ipairs(data.fits) do
+        it(("%d fit with a mask: %s"):format(i, case.name), function()
+            local ids, y = moth.tensor(data.ids), moth.tensor(case.y)
+            local first = moth.layers.Embedding { 7, 4, mask_zero = true, input_shape = { ids.shape[2] } }
+            local model = moth.Sequential { first }
+            for _, layer in ipairs(case.layers) do
+                model:add(moth.layers[layer.type](inner_of(layer.options)))
+            end
+            local weights = {}
+            for k, w in ipairs(model:get_weights()) do
+                local size = 1
+                for _, n in ipairs(w.shape) do
+                    size = size * n
+                end
+                local places = moth.arange(0, size - 1) * (0.83 + 0.1 * (k - 1)) + (0.4 + k - 1)
+                weights[k] = places:sin():reshape(table.unpack(w.shape)) * 0.5
+            end
+            model:set_weights(weights)
+            model:compile { optimizer = moth.optimizers.SGD { lr = 0.2 }, loss = case.loss, metrics = case.metrics }
+            local history = model:fit(ids, y, { batch_size = 4, epochs = 3, shuffle = false, verbose = 0 }).history
+            check("loss", history.loss, case.losses, 1e-4)
+            local after = model:evaluate(ids, y, { batch_size = 4, verbose = 0 })
+            for name, value in pairs(case.evaluate) do
+                check("evaluate " .. name, after[name], value, 1e-4)
+            end
+            check("weights", model:get_weights(), case.final, 1e-3)
         end)
     end
 end)

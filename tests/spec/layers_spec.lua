@@ -22,6 +22,11 @@ local function case(name, shapes, out, make)
     cases[#cases + 1] = { name = name, shapes = shapes, out = out, make = make }
 end
 
+-- One that takes token ids 0 .. 6, with layers behind it that look at masks.
+local function case_of_ids(name, shape, out, make)
+    cases[#cases + 1] = { name = name, shapes = { shape }, ids = true, out = out, make = make }
+end
+
 local V, W, S, IMAGE = { 4 }, { 3, 4 }, { 5, 4 }, { 6, 5, 3 }
 
 case("Add", { V, V, V }, { 4 }, layers.Add {})
@@ -42,22 +47,51 @@ case("PReLU", { IMAGE }, { 6, 5, 3 }, layers.PReLU { alpha_initializer = "random
 case("Softmax", { W }, { 3, 4 }, layers.Softmax { 1 })
 case("Softmax of two axes", { W }, { 3, 4 }, layers.Softmax { axis = { 1, 2 } })
 
+case("GaussianNoise", { W }, { 3, 4 }, layers.GaussianNoise(0.3))
+case("SpatialDropout2D", { IMAGE }, { 6, 5, 3 }, layers.SpatialDropout2D(0.5))
+case("SpatialDropout2D, channels first", { IMAGE }, { 6, 5, 3 },
+    layers.SpatialDropout2D { 0.5, data_format = "channels_first" })
+case("ActivityRegularization", { V }, { 4 }, layers.ActivityRegularization { l1 = 0.1, l2 = 0.2 })
+case("Masking", { S }, { 5, 4 }, layers.Masking {})
+case_of_ids("Embedding", { 5 }, { 5, 4 }, layers.Embedding { 7, 4 })
+case_of_ids("Embedding with a mask", { 5 }, { 5, 4 }, layers.Embedding { 7, 4, mask_zero = true })
+case("Bidirectional", { S }, { 5, 6 }, layers.Bidirectional(layers.LSTM { 3, return_sequences = true, dropout = 0.2 }))
+case("Bidirectional, its own backward layer", { S }, { 2 }, layers.Bidirectional {
+    layers.GRU { 2 }, merge_mode = "ave", backward_layer = layers.LSTM { 2, go_backwards = true },
+})
+case("TimeDistributed", { { 3, 4, 4, 2 } }, { 3, 3, 3, 2 }, layers.TimeDistributed(layers.Conv2D { 2, 2 }))
+case("TimeDistributed of a wrapper", { { 2, 3, 4 } }, { 2, 4 },
+    layers.TimeDistributed(layers.Bidirectional(layers.SimpleRNN { 2 })))
+
+case("ZeroPadding2D", { IMAGE }, { 9, 8, 3 }, layers.ZeroPadding2D { { { 1, 2 }, { 0, 3 } } })
+case("UpSampling2D", { IMAGE }, { 12, 15, 3 }, layers.UpSampling2D { { 2, 3 } })
+case("UpSampling2D, bilinear", { IMAGE }, { 12, 10, 3 }, layers.UpSampling2D { interpolation = "bilinear" })
+case("DepthwiseConv2D", { IMAGE }, { 4, 3, 6 }, layers.DepthwiseConv2D { 3, depth_multiplier = 2 })
+case("SeparableConv2D", { IMAGE }, { 4, 3, 4 }, layers.SeparableConv2D { 4, 3 })
+case("Conv2DTranspose", { IMAGE }, { 12, 10, 2 }, layers.Conv2DTranspose { 2, 3, strides = 2, padding = "same" })
+case("Conv2DTranspose, channels first", { { 3, 4, 5 } }, { 2, 6, 7 },
+    layers.Conv2DTranspose { 2, 3, data_format = "channels_first" })
+case("MultiHeadAttention", { W, S }, { 3, 4 }, layers.MultiHeadAttention { 2, 3, dropout = 0.1 })
+case("MultiHeadAttention on itself", { S }, { 5, 4 }, layers.MultiHeadAttention { 2, 3, use_causal_mask = true })
+
 -- The layer between others that are trained: its gradient is part of what is compared.
 local function model_of(entry)
     local inputs, hidden = {}, {}
     for k, shape in ipairs(entry.shapes) do
-        inputs[k] = moth.Input(shape)
-        hidden[k] = layers.Dense { shape[#shape] } (inputs[k])
+        inputs[k] = moth.Input { shape, dtype = entry.ids and "int32" or nil }
+        hidden[k] = entry.ids and inputs[k] or layers.Dense { shape[#shape] } (inputs[k])
     end
-    local made = entry.fresh or layers[entry.make.type](entry.make.config)
+    local made = layers[entry.make.type](entry.make.config)
     local y = made(#hidden == 1 and hidden[1] or hidden)
-    return moth.Model { inputs = inputs, outputs = layers.Dense { 2 } (layers.Flatten {} (y)) }, y, made
+    local z = entry.ids and layers.GRU { 3, return_sequences = true } (y) or y
+    return moth.Model { inputs = inputs, outputs = layers.Dense { 2 } (layers.Flatten {} (z)) }, y, made
 end
 
 local function data_of(entry)
     local x = {}
     for k, shape in ipairs(entry.shapes) do
         x[k] = wave({ ROWS, table.unpack(shape) }, k)
+        x[k] = entry.ids and (x[k] * 3.5 + 3.5):to("int32") or x[k]
     end
     return x, wave({ ROWS, 2 }, 0.2)
 end
@@ -141,4 +175,177 @@ describe("refused:", function()
     refused("a negative slope", "at least 0", function() layers.LeakyReLU { -1 } end)
     refused("an axis that is not there", "axis 3", function() layers.PReLU { shared_axes = { 3 } } (steps) end)
     refused("no axis", "at least one", function() layers.Softmax { axis = {} } (a) end)
+    refused("a wrapper without a layer", "option 'layer' is missing", function() layers.TimeDistributed {} end)
+    refused("a number as layer", "must be a layer, got an integer", function() layers.Bidirectional { 3 } end)
+    refused("a layer that is not recurrent", "takes a SimpleRNN, LSTM or GRU, got Dense",
+        function() layers.Bidirectional(layers.Dense { 1 }) end)
+    refused("two forward layers", "must go_backwards, got none",
+        function() layers.Bidirectional { layers.GRU { 2 }, backward_layer = layers.GRU { 2 } } end)
+    local back = layers.GRU { 2, go_backwards = true, return_sequences = true }
+    refused("pairs that give other things", "return_sequences must be the same",
+        function() layers.Bidirectional { layers.GRU { 2 }, backward_layer = back } end)
+    refused("an unknown way to merge", "concat sum mul ave none",
+        function() layers.Bidirectional { layers.GRU { 2 }, merge_mode = "max" } end)
+    refused("steps that the layer inside does not take", "TimeDistributed: Conv2D: expected input with 4 dimensions",
+        function() layers.TimeDistributed(layers.Conv2D { 2, 3 })(steps) end)
+    refused("a sequence without steps", "at least 3 dimensions",
+        function() layers.TimeDistributed(layers.Dense { 2 })(a) end)
+    refused("half of the states", "the states of both directions",
+        function() layers.Bidirectional(layers.GRU { 4 })({ steps, a }) end)
+    local image = moth.Input { 4, 4, 3 }
+    refused("padding of three sides", "{rows, columns}", function() layers.ZeroPadding2D { { 1, 2, 3 } } end)
+    refused("negative padding", "a number from 0", function() layers.ZeroPadding2D { -1 } end)
+    refused("an unknown interpolation", "nearest bilinear bicubic",
+        function() layers.UpSampling2D { interpolation = "area" } end)
+    refused("no kernel size", "option 'kernel_size' is missing", function() layers.DepthwiseConv2D {} end)
+    refused("a window larger than the image", "SeparableConv2D: ",
+        function() layers.SeparableConv2D { 2, 5 } (image) end)
+    refused("padding at the end beyond the strides", "must be less than strides (2)",
+        function() layers.Conv2DTranspose { 2, 3, strides = 2, output_padding = 2 } end)
+    refused("strides and dilation", "exclude each other",
+        function() layers.Conv2DTranspose { 2, 3, strides = 2, dilation_rate = 2 } end)
+    refused("attention without heads", "option 'num_heads' is missing", function() layers.MultiHeadAttention {} end)
+    refused("attention to no steps", "expected input with 3 dimensions",
+        function() layers.MultiHeadAttention { 2, 2 } ({ steps, a }) end)
+    refused("keys for other steps", "value and key must have the same steps",
+        function() layers.MultiHeadAttention { 2, 2 } ({ steps, steps, moth.Input { 3, 4 } }) end)
+    refused("a vocabulary of nothing", "in 1 .. ", function() layers.Embedding { 0, 4 } end)
+    refused("an id beyond the vocabulary", "outside", function() layers.Embedding { 3, 2 } (moth.tensor({ { 3 } })) end)
+    refused("noise without a size", "option 'stddev' is missing", function() layers.GaussianNoise {} end)
+    refused("a rate above 1", "in 0 .. 1", function() layers.SpatialDropout2D(1.5) end)
+    refused("channels of no image", "expected input with 4 dimensions",
+        function() layers.SpatialDropout2D(0.5)(steps) end)
+    refused("a negative penalty", "at least 0", function() layers.ActivityRegularization { l1 = -1 } end)
+end)
+
+describe("masks", function()
+    local ids = moth.tensor({ { 3, 1, 0, 0 }, { 2, 5, 4, 1 }, { 0, 0, 0, 0 } }, { dtype = "int32" })
+    local y = wave({ 3, 4, 1 }, 0.4)
+
+    -- A model that says one number for each step, and what it says where nothing is trained.
+    local function model_of_steps()
+        local model = moth.Sequential {
+            layers.Embedding { 6, 3, mask_zero = true, input_shape = { 4 } },
+            layers.LSTM { 2, return_sequences = true }, layers.Dense { 1 },
+        }
+        model:compile { optimizer = moth.optimizers.SGD { lr = 0 }, loss = "mse", metrics = { "mae" } }
+        return model
+    end
+
+    -- Sums over the steps that count by hand; weights are those of samples.
+    local function by_hand(model, weights)
+        local p, t, tokens = model:predict(ids):totable(), y:totable(), ids:totable()
+        local square, distance, count = 0, 0, 0
+        for i = 1, 3 do
+            for k = 1, 4 do
+                if tokens[i][k] ~= 0 then
+                    local e = p[i][k][1] - t[i][k][1]
+                    square, distance, count = square + weights[i] * e * e, distance + math.abs(e), count + 1
+                end
+            end
+        end
+        return square / count, distance / count
+    end
+
+    it("leave steps out of losses and metrics, in fit and in evaluate, with weights of samples too", function()
+        local model = model_of_steps()
+        local square, distance = by_hand(model, { 1, 1, 1 })
+        local logs = model:fit(ids, y, { batch_size = 3, verbose = 0 }).history
+        support.close(square, logs.loss[1], 1e-5, "loss of fit")
+        support.close(distance, logs.mae[1], 1e-5, "metric of fit")
+        local score = model:evaluate(ids, y, { batch_size = 2 })
+        support.close(distance, score.mae, 1e-5, "metric of evaluate, over batches of any count")
+        local weights = { 0.5, 2, 3 }
+        local weighted = model:fit(ids, y, { batch_size = 3, verbose = 0, sample_weight = weights }).history
+        support.close(by_hand(model, weights), weighted.loss[1], 1e-5, "weighted loss")
+    end)
+
+    it("that leave nothing give 0", function()
+        local model = model_of_steps()
+        local score = model:evaluate(ids:slice(1, 3, 3), y:slice(1, 3, 3))
+        assert.same({ loss = 0, mae = 0 }, { loss = score.loss, mae = score.mae })
+    end)
+
+    it("end at layers that give no steps", function()
+        local model = moth.Sequential {
+            layers.Embedding { 6, 3, mask_zero = true, input_shape = { 4 } }, layers.Flatten {}, layers.Dense { 1 },
+        }
+        model:compile { loss = "mse" }
+        local p, t = model:predict(ids):flatten(), moth.zeros(3, 1)
+        support.close((p * p):mean():item(), model:evaluate(ids, t).loss, 1e-5, "loss")
+    end)
+
+    it("of a masked loss do not depend on the number of threads", function()
+        local before, found = moth.threads(), {}
+        for threads = 1, 3 do
+            moth.threads(threads)
+            moth.seed(11)
+            local model = model_of_steps()
+            model:compile { optimizer = "adam", loss = "mse" }
+            local many = (wave({ 200, 4 }, 1) * 3 + 3):to("int32")
+            found[threads] = model:fit(many, wave({ 200, 4, 1 }, 0.1), { epochs = 3, verbose = 0 }).history.loss
+        end
+        moth.threads(before)
+        assert.same(found[1], found[2])
+        assert.same(found[1], found[3])
+    end)
+end)
+
+describe("layers that act in training only", function()
+    it("GaussianNoise adds noise of its size, other layers pass", function()
+        moth.seed(5)
+        local x = moth.full({ 100, 200 }, 3)
+        local layer = layers.GaussianNoise(0.5)
+        assert.same(x:totable(), layer(x):totable())
+        local y = layer(x, { training = true })
+        support.close(3, y:mean():item(), 0.01, "mean")
+        support.close(0.5, y:std():item(), 0.01, "deviation")
+    end)
+
+    for _, format in ipairs { "channels_last", "channels_first" } do
+        it("SpatialDropout2D drops whole channels, " .. format, function()
+            moth.seed(5)
+            local last = format == "channels_last"
+            local x = moth.ones(last and { 20, 3, 4, 50 } or { 20, 50, 3, 4 })
+            local layer = layers.SpatialDropout2D { 0.25, data_format = format }
+            assert.same(x:totable(), layer(x):totable())
+            local y = layer(x, { training = true })
+            y = last and y or y:permute { 1, 3, 4, 2 }
+            local first = y:slice(2, 1, 1):slice(3, 1, 1)
+            assert.same((first * moth.ones(20, 3, 4, 50)):totable(), y:contiguous():totable())
+            local kept = first:gt(0):to("float32"):mean():item()
+            assert(math.abs(kept - 0.75) < 0.06, "kept " .. kept)
+            support.close(1 / 0.75, first:max():item(), 1e-6, "scale")
+        end)
+    end
+
+    it("ActivityRegularization adds its penalty, divided by the rows, to the loss", function()
+        local model = moth.Sequential { layers.ActivityRegularization { l1 = 0.1, l2 = 0.2, input_shape = { 4 } } }
+        model:compile { loss = "mse" }
+        local x = wave({ 3, 4 }, 0.2)
+        local want = (x:abs():sum():item() * 0.1 + (x * x):sum():item() * 0.2) / 3
+        support.close(want, model:evaluate(x, x).loss, 1e-5, "loss")
+    end)
+end)
+
+it("weights of a wrapper lie under its name, and are frozen with it", function()
+    local wrapper = layers.Bidirectional { layers.LSTM { 2 }, name = "both", trainable = false }
+    local model = moth.Sequential { layers.TimeDistributed(layers.Dense { 3, input_shape = { 4 } }), wrapper }
+    model:build { 5, 4 }
+    local paths = {}
+    for i, variable in ipairs(model:variables()) do
+        paths[i] = variable.path
+    end
+    assert.same({
+        "time_distributed_1/layer/kernel", "time_distributed_1/layer/bias",
+        "both/forward/kernel", "both/forward/recurrent_kernel", "both/forward/bias",
+        "both/backward/kernel", "both/backward/recurrent_kernel", "both/backward/bias",
+    }, paths)
+    model:compile { optimizer = "sgd", loss = "mse" }
+    local _, trainable = model:count_params()
+    assert.equal(15, trainable)
+    wrapper.trainable = true
+    model:compile { optimizer = "sgd", loss = "mse" }
+    local total, all = model:count_params()
+    assert.equal(total, all)
 end)
