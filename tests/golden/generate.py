@@ -29,6 +29,7 @@ FILES = {
     "initializers": (functions.initializers, "What the draws of each initializer must satisfy."),
     "optimizers": (optimizers.optimizers, "Optimizers step by step, schedules and constraints."),
     "layers": (layers.layers, "Layers, their outputs, gradients and state."),
+    "attention": (layers.attention, "MultiHeadAttention, its outputs and gradients."),
     "sequences": (sequences.sequences, "Layers around layers, masks, training with steps that do not count."),
     "tensors": (tensors.tensors, "Operations on tensors and their gradients."),
     "training": (training.training, "Training: losses of many steps, what fit and evaluate report."),

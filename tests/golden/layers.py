@@ -177,7 +177,7 @@ ATTENTION = [
 ]
 
 
-def attention(options, how):
+def attend(options, how):
     """Inputs are query, value and, where one is given, key; masked: steps of the value that are 0 do not count."""
     layer = keras.layers.MultiHeadAttention(**options)
     inputs = [wave((2, 3, 4)), wave((2, 5, 4), 0.61, 0.3)]
@@ -186,12 +186,13 @@ def attention(options, how):
     if how.get("key"):
         inputs.append(wave((2, 5, 3), 0.47, 0.7))
     layer.build(*[x.shape for x in inputs])
-    fill(layer.variables)
+    fill(layer.trainable_variables)
     extra = {"use_causal_mask": True} if how.get("causal") else {}
     if how.get("masked"):
         extra["value_mask"] = jnp.asarray((inputs[1] != 0).any(-1))
-    weights = [jnp.asarray(v) for v in arrays(layer.trainable_variables)]
-    y, pull = jax.vjp(lambda w, values: layer.stateless_call(w, [], *values, **extra)[0], weights,
+    weights, state = arrays(layer.trainable_variables), arrays(layer.non_trainable_variables)
+    weights = [jnp.asarray(v) for v in weights]
+    y, pull = jax.vjp(lambda w, values: layer.stateless_call(w, state, *values, **extra)[0], weights,
                       [jnp.asarray(x) for x in inputs])
     r = wave(y.shape, 0.73, 0.5)
     gradients, changes = pull(jnp.asarray(r))
@@ -230,5 +231,8 @@ def merges():
 
 def layers():
     single = [case for name, options, shape in LAYERS for case in plain(name, options, shape)]
-    return {"single": single + [embedding()], "attention": [attention(*case) for case in ATTENTION],
-            "merge": merges()}
+    return {"single": single + [embedding()], "merge": merges()}
+
+
+def attention():
+    return [attend(*case) for case in ATTENTION]
