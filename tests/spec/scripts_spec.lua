@@ -94,3 +94,37 @@ describe("a script", function()
         end
     end)
 end)
+
+describe("the report's page", function()
+    local page = dofile "scripts/report_page.lua"
+
+    it("shows medians with their range, and counts", function()
+        assert.same({ "0.20", "0.10 to 0.30", 0.2 }, { page.spread({ 0.3, 0.1, 0.2 }, "%.2f") })
+        assert.same({ "0.30", "", 0.3 }, { page.spread({ 0.3 }, "%.2f") })
+        assert.same({ "", "" }, { page.spread({}, "%.2f") })
+        assert.same({ "7", "999", "7,850", "118,282", "1,234,567" }, { page.count(7), page.count(999), page.count(7850),
+            page.count(118282), page.count(1234567) })
+    end)
+
+    it("is whole in one file", function()
+        local path = os.tmpname()
+        finally(function() os.remove(path) end)
+        local svg = assert(io.open(path, "w"))
+        svg:write "<svg>curve</svg>"
+        svg:close()
+        local html = page.new "a & b"
+        html:section "<one>"
+        html:table({ "name", "range", "verdict" }, { { "x", "", "within", verdict = "within" }, { "y", nil, "none" } })
+        html:plot(path)
+        html:write(path)
+        local file <close> = assert(io.open(path))
+        local text = file:read "a"
+        assert.truthy(text:find("<h1>a &amp; b</h1>", 1, true))
+        assert.truthy(text:find("<h2>&lt;one&gt;</h2>", 1, true))
+        -- The column that is empty is left out.
+        assert.truthy(text:find("<tr><th>name</th><th>verdict</th></tr>", 1, true))
+        assert.truthy(text:find('<tr><td>x</td><td class="within">within</td></tr>', 1, true))
+        assert.truthy(text:find("<svg>curve</svg>", 1, true))
+        assert.is_nil(text:find("<link", 1, true) or text:find("<script", 1, true) or text:find("src=", 1, true))
+    end)
+end)
