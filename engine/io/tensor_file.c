@@ -141,7 +141,7 @@ moth_tensor *moth_tensor_file_tensor(const moth_tensor_file *file, int64_t i)
 int64_t moth_tensor_file_index(const moth_tensor_file *file, const char *name)
 {
     if (!file || !name) {
-        return NULL;
+        return -1;
     }
     int64_t at = lower_bound(file, name);
     return holds(file, at, name) ? at : -1;
