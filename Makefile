@@ -140,8 +140,10 @@ $(foreach v,$(VARIANTS),$(eval $(call OBJECT_RULE,$(v),$(X86_DEFINE) -DMOTH_VARI
 $(eval $(call OBJECT_RULE,once,$(X86_DEFINE) $(FLAGS_portable) $$(if $$(filter bindings/%,$$<),-Ibindings $(LUA_CFLAGS))))
 $(eval $(call OBJECT_RULE,double,-DMOTH_DOUBLE -DMOTH_VARIANT=portable $(FLAGS_portable)))
 
-# stb_image adds up coefficients of corrupt files until they overflow: defined, and harmless, when integers wrap.
-$(OBJ)/%/engine/io/image_jpeg.o: FILE_FLAGS = -fwrapv
+# stb_image adds up coefficients of corrupt files until they overflow: defined, and harmless, when integers wrap. Where
+# a marker comes before the bits that a progressive scan needs, its bit count goes below zero and it shifts zeros by more
+# than 31: zeros come out whatever the machine makes of that (later releases of stb check for it).
+$(OBJ)/%/engine/io/image_jpeg.o: FILE_FLAGS = -fwrapv -fno-sanitize=shift
 
 # rm first: ar would keep members whose source is gone.
 $(BUILD)/libmoth.a: $(ENGINE_O) $(API_O) $(FILES_STAMP)

@@ -1,6 +1,7 @@
 /* Reads JPEG by stb_image, the one decoder here that is not ours: image_jpeg_guard.c checks the file first.
  *
- * Sums of corrupt coefficients overflow inside the decoder; the Makefile compiles this file so that they wrap. */
+ * Sums of corrupt coefficients overflow inside the decoder, and it shifts zeros too far where bits are missing; the
+ * Makefile compiles this file so that neither does harm. */
 #include "io/image_codec.h"
 
 /* The decoder's allocator has no place for a context, and its verdict does not tell a lack of memory from corrupt data.

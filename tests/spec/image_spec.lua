@@ -56,6 +56,31 @@ describe("files", function()
     end)
 end)
 
+-- Among them is what fuzzing found. Their first byte is meant for the fuzz target.
+describe("the seeds of the fuzz target", function()
+    local list = io.popen "ls tests/fuzz/fuzz_image"
+    for name in list:lines() do
+        it("are pictures or refused: " .. name, function()
+            local path = temporary ".picture"
+            local seed, copy = assert(io.open("tests/fuzz/fuzz_image/" .. name, "rb")), assert(io.open(path, "wb"))
+            copy:write((seed:read("a"):sub(2)))
+            copy:close()
+            seed:close()
+            for channels = 1, 4 do
+                local good, result = pcall(image.load, path, { channels = channels, orient = true })
+                if good then
+                    assert.equal(channels, result.shape[3])
+                else
+                    assert.is_truthy(result:find(path, 1, true), result)
+                    assert.is_nil(result:find("%c"), result)
+                end
+            end
+            os.remove(path)
+        end)
+    end
+    list:close()
+end)
+
 describe("verbs", function()
     it("resize by area: the mean stays", function()
         local t = moth.randint(0, 255, { 40, 60, 1 }):to("uint8")
