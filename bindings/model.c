@@ -52,6 +52,11 @@ static int model_add(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
     moth_symbol *input = mothb_test_symbol(L, 2);
+    if (luaL_testudata(L, 2, MOTHB_MODEL)) {
+        MOTHB_CALL(L, moth_model_add_model(model, mothb_check_model(L, 2)));
+        lua_settop(L, 1);
+        return 1;
+    }
     MOTHB_CALL(L, input ? moth_model_set_input(model, input) : moth_model_add_layer(model, mothb_check_layer(L, 2)));
     lua_settop(L, 1);
     return 1;
@@ -102,6 +107,31 @@ static int get_layers(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     return 1;
+}
+
+/* Is any of its layers trained? */
+static int get_trainable(lua_State *L)
+{
+    const moth_model *model = mothb_check_model(L, 1);
+    bool any = model->n_layers == 0;
+    for (int i = 0; i < model->n_layers; i++) {
+        any = any || model->layers[i]->trainable;
+    }
+    lua_pushboolean(L, any);
+    return 1;
+}
+
+/* Sets it for all layers. */
+static int set_trainable(lua_State *L)
+{
+    moth_model *model = mothb_check_model(L, 1);
+    if (!lua_isboolean(L, 2)) {
+        return mothb_error(L, "trainable must be true or false, got %s", mothb_show(L, 2));
+    }
+    for (int i = 0; i < model->n_layers; i++) {
+        moth_layer_set_trainable(model->layers[i], lua_toboolean(L, 2));
+    }
+    return 0;
 }
 
 static int get_seed(lua_State *L)
@@ -270,10 +300,42 @@ static moth_status model_pass(void *object, moth_pass *pass, int n_in, moth_tens
     return MOTH_OK;
 }
 
+/* A model on symbols is used as a layer would be. */
+static int apply_symbols(lua_State *L, moth_model *model)
+{
+    moth_symbol *in[MOTHB_MAX_TENSORS], *out[MOTH_MAX_LAYER_OUTPUTS], **boxes[MOTH_MAX_LAYER_OUTPUTS];
+    int n_in = mothb_check_symbols(L, 2, in), top = lua_gettop(L);
+    if (model->n_outputs > MOTH_MAX_LAYER_OUTPUTS) {
+        return mothb_error(L, "%s: a call gives at most %d outputs", model->name, MOTH_MAX_LAYER_OUTPUTS);
+    }
+    luaL_checkstack(L, MOTH_MAX_LAYER_OUTPUTS + 4, NULL);
+    for (int k = 0; k < MOTH_MAX_LAYER_OUTPUTS; k++) {
+        boxes[k] = mothb_new_object(L, MOTHB_SYMBOL);
+    }
+    moth_status status = moth_model_apply(model, n_in, in, out);
+    for (int k = 0; k < model->n_outputs && status == MOTH_OK; k++) {
+        *boxes[k] = out[k];
+    }
+    if (status != MOTH_OK) {
+        return mothb_raise(L, status);
+    }
+    lua_settop(L, top + model->n_outputs);
+    return model->n_outputs;
+}
+
+static int core_is_model(lua_State *L)
+{
+    lua_pushboolean(L, luaL_testudata(L, 1, MOTHB_MODEL) != NULL);
+    return 1;
+}
+
 static int model_call(lua_State *L)
 {
     moth_model *model = mothb_check_model(L, 1);
     mothb_list_arguments(L, 2);
+    if (mothb_is_symbols(L, 2)) {
+        return apply_symbols(L, model);
+    }
     moth_tensor *in[MOTHB_MAX_TENSORS];
     int n_in = mothb_check_tensors(L, 2, in);
     return mothb_run_pass(L, model_pass, model, mothb_training_option(L, 3), n_in, in);
@@ -326,6 +388,7 @@ void mothb_open_model(lua_State *L)
 {
     static const luaL_Reg functions[] = { { "sequential", core_sequential },
                                           { "functional", core_functional },
+                                          { "is_model", core_is_model },
                                           { NULL, NULL } };
     static const luaL_Reg metamethods[] = {
         { "__gc", model_gc }, { "__call", model_call }, { "__tostring", model_tostring }, { NULL, NULL }
@@ -337,6 +400,7 @@ void mothb_open_model(lua_State *L)
                                         { "built", get_built },
                                         { "sequential", get_sequential },
                                         { "layers", get_layers },
+                                        { "trainable", get_trainable },
                                         { "seed", get_seed },
                                         { "step", get_step },
                                         { "input_names", get_input_names },
@@ -346,7 +410,7 @@ void mothb_open_model(lua_State *L)
                                         { "input_shapes", get_input_shapes },
                                         { "output_shapes", get_output_shapes },
                                         { NULL, NULL } };
-    static const luaL_Reg none[] = { { NULL, NULL } };
+    static const luaL_Reg setters[] = { { "trainable", set_trainable }, { NULL, NULL } };
     mothb_register(L, functions);
-    mothb_new_fields_class(L, MOTHB_MODEL, metamethods, methods, getters, none, "model_methods");
+    mothb_new_fields_class(L, MOTHB_MODEL, metamethods, methods, getters, setters, "model_methods");
 }

@@ -25,7 +25,7 @@ function model.Sequential(args)
     end
     local made = core.sequential(args.name)
     for i = 1, #args do
-        if not core.is_layer(args[i]) and not core.is_symbol(args[i]) then
+        if not (core.is_layer(args[i]) or core.is_symbol(args[i]) or core.is_model(args[i])) then
             options.fail(("Sequential: entry %d must be a layer; got %s"):format(i, options.show(args[i])))
         end
         made:add(args[i])

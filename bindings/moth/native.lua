@@ -320,7 +320,8 @@ function Layer:assign(variable, value) end
 ---@class moth.Symbol
 ---@field shape integer[] of one sample
 
---- A model: moth.Sequential or moth.Model. model(x) runs it on a tensor.
+--- A model: moth.Sequential or moth.Model. model(x) runs it on a tensor; on a symbol it uses its layers once more, so
+--- that a model can stand inside another and shares its weights with it.
 ---@class moth.Model
 ---@field name string
 ---@field layers moth.Layer[]
@@ -329,6 +330,10 @@ function Layer:assign(variable, value) end
 ---@field step integer training steps done
 ---@field history moth.History of the last fit
 ---@field optimizer moth.Optimizer
+---@field trainable boolean of all its layers
+---@field inputs moth.Symbol[]
+---@field outputs moth.Symbol[]
+---@field input_names (string|false)[]
 ---@field input_shapes integer[][]
 ---@field output_shapes integer[][]
 ---@field output_names string[]
@@ -336,8 +341,8 @@ function Layer:assign(variable, value) end
 ---@overload fun(x: moth.Tensor|moth.Tensor[], options?: { training?: boolean }): moth.Tensor
 local Model = {}
 
---- Puts a layer on top of a Sequential.
----@param layer moth.Layer
+--- Puts a layer on top of a Sequential, or the layers of another Sequential; an Input may come first.
+---@param layer moth.Layer|moth.Model|moth.Symbol
 ---@return moth.Model self
 function Model:add(layer) end
 

@@ -133,19 +133,27 @@ static long number_in_name(const char *name, const char *base)
     return plain ? strtol(digits, NULL, 10) : 0;
 }
 
-/* The first k above 0 for which no layer is named "base_k". */
-static moth_status first_free_number(const moth_model *model, const char *base, long *out)
+static void mark_numbers(moth_layer *const *layers, int n, const char *base, bool *taken, long limit)
 {
-    bool *taken = moth_calloc((size_t)model->n_layers + 2);
-    if (!taken) {
-        return moth_fail_memory(model->ctx, model->n_layers);
-    }
-    for (int i = 0; i < model->n_layers; i++) {
-        long k = number_in_name(model->layers[i]->name, base);
-        if (k > 0 && k <= model->n_layers) {
+    for (int i = 0; i < n; i++) {
+        long k = number_in_name(layers[i]->name, base);
+        if (k > 0 && k <= limit) {
             taken[k] = true;
         }
     }
+}
+
+/* The first k above 0 for which no layer of the model and none of the others is named "base_k". */
+static moth_status first_free_number(const moth_model *model, moth_layer *const *others, int n_others, const char *base,
+                                     long *out)
+{
+    long limit = (long)model->n_layers + n_others;
+    bool *taken = moth_calloc((size_t)limit + 2);
+    if (!taken) {
+        return moth_fail_memory(model->ctx, limit);
+    }
+    mark_numbers(model->layers, model->n_layers, base, taken, limit);
+    mark_numbers(others, n_others, base, taken, limit);
     *out = 1;
     while (taken[*out]) {
         ++*out;
@@ -154,23 +162,28 @@ static moth_status first_free_number(const moth_model *model, const char *base, 
     return MOTH_OK;
 }
 
-/* Auto names count per type inside the model, so a file does not depend on what else was made before. */
-static moth_status name_layer(moth_model *model, moth_layer *layer)
+/* Auto names count per type inside the model, so a file does not depend on what else was made before. A layer that
+ * another model named so gets a new name where its own is taken; those of `others`, which follow, are left to them. */
+static moth_status name_layer(moth_model *model, moth_layer *layer, moth_layer *const *others, int n_others)
 {
     char base[96], name[128];
     long number = 1;
-    if (layer->name) {
-        if (moth_model_layer(model, layer->name)) {
-            return moth_fail(model->ctx, MOTH_ERR_ARGUMENT, "two layers are named '%s'; names must differ",
-                             layer->name);
-        }
+    if (layer->name && !moth_model_layer(model, layer->name)) {
         return MOTH_OK;
     }
+    if (layer->name && moth_config_has(layer->config, "name")) {
+        return moth_fail(model->ctx, MOTH_ERR_ARGUMENT, "two layers are named '%s'; names must differ", layer->name);
+    }
     snake_name(moth_layer_kind(layer), base, sizeof base);
-    MOTH_TRY(first_free_number(model, base, &number));
+    MOTH_TRY(first_free_number(model, others, n_others, base, &number));
     snprintf(name, sizeof name, "%s_%ld", base, number);
-    layer->name = moth_strdup(name);
-    return layer->name ? MOTH_OK : moth_fail_memory(model->ctx, 64);
+    char *copy = moth_strdup(name);
+    if (!copy) {
+        return moth_fail_memory(model->ctx, 64);
+    }
+    moth_free(layer->name);
+    layer->name = copy;
+    return MOTH_OK;
 }
 
 static bool has_layer(const moth_model *model, const moth_layer *layer)
@@ -184,9 +197,9 @@ static bool has_layer(const moth_model *model, const moth_layer *layer)
 }
 
 /* The layer joins the model: named, and owned. */
-static moth_status take_layer(moth_model *model, moth_layer *layer)
+static moth_status take_layer(moth_model *model, moth_layer *layer, moth_layer *const *others, int n_others)
 {
-    MOTH_TRY(name_layer(model, layer));
+    MOTH_TRY(name_layer(model, layer, others, n_others));
     MOTH_TRY(grow(model, &model->layers, model->n_layers));
     model->layers[model->n_layers++] = moth_layer_retain(layer);
     return MOTH_OK;
@@ -295,7 +308,7 @@ moth_status moth_model_set_input(moth_model *model, moth_symbol *input)
     return status;
 }
 
-moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
+static moth_status add_layer(moth_model *model, moth_layer *layer, moth_layer *const *others, int n_others)
 {
     if (!model->sequential) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
@@ -309,7 +322,7 @@ moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
         return moth_fail(model->ctx, MOTH_ERR_STATE, "add: the model is compiled; add layers first");
     }
     bool named = layer->name != NULL;
-    MOTH_TRY(take_layer(model, layer));
+    MOTH_TRY(take_layer(model, layer, others, n_others));
     int64_t shape[MOTH_MAX_RANK];
     int rank = moth_config_ints(layer->config, "input_shape", shape, MOTH_MAX_RANK - 1);
     moth_status status = MOTH_OK;
@@ -328,6 +341,29 @@ moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
         }
     }
     return status;
+}
+
+moth_status moth_model_add_layer(moth_model *model, moth_layer *layer)
+{
+    return add_layer(model, layer, NULL, 0);
+}
+
+moth_status moth_model_add_model(moth_model *model, const moth_model *other)
+{
+    if (!other->sequential || other == model || other->n_layers == 0) {
+        return moth_fail(
+            model->ctx, MOTH_ERR_ARGUMENT,
+            "add: expected a layer or another Sequential with layers, got %s '%s'; any model can be called "
+            "on moth.Input",
+            other->sequential ? "Sequential" : "Model", other->name);
+    }
+    if (other->n_inputs && !model->n_inputs && !model->n_layers) {
+        MOTH_TRY(moth_model_set_input(model, other->inputs[0]));
+    }
+    for (int i = 0; i < other->n_layers; i++) {
+        MOTH_TRY(add_layer(model, other->layers[i], other->layers, other->n_layers));
+    }
+    return MOTH_OK;
 }
 
 /* ---- functional models ---- */
@@ -386,8 +422,14 @@ static bool is_input(const moth_model *model, const moth_use *use)
     return false;
 }
 
-static moth_status adopt(moth_model *model, const collection *c)
+static moth_status adopt(moth_model *model, const collection *c, moth_layer **layers)
 {
+    int n_layers = 0;
+    for (int i = 0; i < c->count; i++) {
+        if (c->found[i]->layer) {
+            layers[n_layers++] = c->found[i]->layer;
+        }
+    }
     for (int i = 0; i < c->count; i++) {
         if (!c->found[i]->layer && !is_input(model, c->found[i])) {
             char text[128];
@@ -398,7 +440,7 @@ static moth_status adopt(moth_model *model, const collection *c)
         }
         MOTH_TRY(keep_use(model, c->found[i]));
         if (c->found[i]->layer && !has_layer(model, c->found[i]->layer)) {
-            MOTH_TRY(take_layer(model, c->found[i]->layer));
+            MOTH_TRY(take_layer(model, c->found[i]->layer, layers, n_layers));
             MOTH_TRY(initialize_layer(model, model->n_layers - 1));
         }
     }
@@ -463,7 +505,9 @@ moth_status moth_model_functional(moth_ctx *ctx, const char *name, int n_inputs,
     }
     if (status == MOTH_OK && c.found) {
         qsort(c.found, (size_t)c.count, sizeof(moth_use *), by_serial);
-        status = adopt(model, &c);
+        moth_layer **layers = moth_calloc((size_t)c.count * sizeof(moth_layer *));
+        status = layers ? adopt(model, &c, layers) : moth_fail_memory(ctx, c.count * 8);
+        moth_free(layers);
     }
     if (status == MOTH_OK) {
         status = name_outputs(model, output_names);

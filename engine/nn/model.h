@@ -65,6 +65,8 @@ moth_status moth_model_set_input(moth_model *model, moth_symbol *input);
 /* Adds a layer (gains a reference). Builds it at once when the input's shape is known, which the first layer may say
  * (input_shape). A layer stands once in a Sequential. */
 moth_status moth_model_add_layer(moth_model *model, moth_layer *layer);
+/* Adds the layers of another Sequential, which they go on to belong to as well. */
+moth_status moth_model_add_model(moth_model *model, const moth_model *other);
 /* Completes a Sequential whose input shape was not given; nothing to do when it is built. */
 moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, const int64_t *shape);
 
@@ -73,6 +75,10 @@ moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, cons
 moth_status moth_model_functional(moth_ctx *ctx, const char *name, int n_inputs, moth_symbol *const *inputs,
                                   int n_outputs, moth_symbol *const *outputs, const char *const *output_names,
                                   moth_model **out);
+
+/* The model as if it were a layer: its layers used once more, in the same way, on other symbols. They are shared, so
+ * that what one model learns the other knows. out has room for the outputs; each is a new reference. */
+moth_status moth_model_apply(moth_model *model, int n_in, moth_symbol *const *in, moth_symbol **out);
 
 /* Draws all weights anew from `seed` and forgets the step count. */
 moth_status moth_model_redraw(moth_model *model, uint64_t seed);
