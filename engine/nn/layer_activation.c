@@ -114,7 +114,7 @@ const moth_layer_type moth_layer_PReLU = {
 static moth_tensor *softmax_over(moth_pass *pass, moth_tensor *x, const int *dims, int n)
 {
     moth_attrs there = { .i = { x->meta.rank } }, back = { .i = { x->meta.rank } };
-    int64_t joined[MOTH_MAX_RANK], apart[MOTH_MAX_RANK];
+    int64_t joined[MOTH_MAX_RANK] = { 0 }, apart[MOTH_MAX_RANK] = { 0 };
     unsigned chosen = 0;
     int at = 0;
     for (int i = 0; i < n; i++) {

@@ -105,7 +105,7 @@ static moth_status make_views(moth_loop *loop)
 static moth_status tell_scale(moth_trainer *t, const moth_data *data)
 {
     for (int k = 0; k < data->n_x; k++) {
-        if (data->x[k]->meta.dtype == MOTH_UINT8 && !t->scale_given && !t->scale_said) {
+        if (moth_trainer_scales(t, k, data->x[k]->meta.dtype) && !t->scale_given && !t->scale_said) {
             t->scale_said = true;
             moth_log(t->model->ctx, "uint8 input is multiplied by 1/255 (input_scale of compile)");
         }

@@ -61,7 +61,7 @@ static moth_status trace_inputs(tracing *t)
     }
     MOTH_TRY(add_input(t, MOTH_INT32, 1, &rows, &index));
     for (int k = 0; k < p->n_x; k++) {
-        double scale = p->x[k].dtype == MOTH_UINT8 ? t->trainer->input_scale : 0;
+        double scale = moth_trainer_scales(t->trainer, k, p->x[k].dtype) ? t->trainer->input_scale : 0;
         moth_attrs attrs = { .f = { scale } };
         t->x[k] = MOTH_DO(&t->scope, gather, &attrs, data[k], index);
     }

@@ -106,4 +106,10 @@ moth_status moth_trainer_shuffle(moth_trainer *trainer, int64_t n, moth_tensor *
 /* One weight for each sample from class ids or one-hot rows: weights[k] for class k, 1 where there is none. */
 moth_status moth_class_weights(moth_ctx *ctx, const moth_tensor *y, const moth_value *weights, moth_tensor **out);
 
+/* Are the data of input k multiplied by input_scale? Bytes are, but where the model takes ids (int32) there. */
+static inline bool moth_trainer_scales(const moth_trainer *trainer, int k, moth_dtype dtype)
+{
+    return dtype == MOTH_UINT8 && moth_symbol_meta(trainer->model->inputs[k])->dtype != MOTH_INT32;
+}
+
 #endif

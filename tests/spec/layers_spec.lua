@@ -291,6 +291,16 @@ describe("masks", function()
     end)
 end)
 
+it("token ids may come as bytes or as floats: they are not scaled", function()
+    local model = moth.Sequential { layers.Embedding { 6, 3 }, layers.Flatten {}, layers.Dense { 1 } }
+    local ids = moth.tensor({ { 3, 1, 0, 5 } }, { dtype = "int32" })
+    model:build { 4 }
+    model:compile { loss = "mse" }
+    local want = model:predict(ids):item()
+    assert.equal(want, model:predict(ids:to("uint8")):item())
+    assert.equal(want, model:predict(ids:to("float32")):item())
+end)
+
 describe("layers that act in training only", function()
     it("GaussianNoise adds noise of its size, other layers pass", function()
         moth.seed(5)
