@@ -12,7 +12,8 @@ moth_status moth_gradients(moth_ctx *ctx, int n_y, moth_tensor *const *y, moth_t
                            moth_tensor *const *x, moth_tensor **dx);
 
 /* Eager loss:backward(): adds to t->grad of every leaf with requires_grad that y depends on, then frees what the tape
- * saved. gradient: what is passed back to y, of its shape; NULL where y has one element: 1. All or nothing: on failure no grad has changed. */
+ * saved. gradient: what is passed back to y, of its shape; NULL where y has one element: 1. All or nothing: on failure
+ * no grad has changed. */
 moth_status moth_backward(moth_ctx *ctx, moth_tensor *y, moth_tensor *gradient);
 
 #endif

@@ -320,9 +320,6 @@ static void pow_gradient(moth_grad *g)
 }
 
 const moth_op MOTH_OP(pow) = {
-    BINARY_FIELDS(pow, "a to the power b"),
-    .infer = arithmetic_infer,
-    .gradient = pow_gradient,
-    .saves_in = 3,
+    BINARY_FIELDS(pow, "a to the power b"), .infer = arithmetic_infer, .gradient = pow_gradient, .saves_in = 3,
     .cases = MOTH_CASES(pow_cases),
 };
