@@ -164,6 +164,11 @@ static const char *kind_text(const moth_value *v)
 static moth_status fail_type(moth_ctx *ctx, const char *what, const moth_option *o, const char *expected,
                              const moth_value *v)
 {
+    if (moth_value_kind_of(v) == MOTH_NUMBER) {
+        double d = moth_value_as_number(v);
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' must be %s, got %.14g", what, o->name, expected,
+                         d != d ? fabs(d) : d); /* no sign before nan */
+    }
     return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' must be %s, got %s", what, o->name, expected,
                      kind_text(v));
 }
@@ -172,7 +177,7 @@ static bool is_integral(const moth_value *v)
 {
     moth_value_kind kind = moth_value_kind_of(v);
     double d = moth_value_as_number(v);
-    return kind == MOTH_INT || (kind == MOTH_NUMBER && d == floor(d) && fabs(d) < 0x1p53);
+    return kind == MOTH_INT || (kind == MOTH_NUMBER && d == floor(d) && fabs(d) < 0x1p63);
 }
 
 static moth_status check_bounds(moth_ctx *ctx, const char *what, const moth_option *o, double d)
@@ -190,6 +195,16 @@ static moth_status check_bounds(moth_ctx *ctx, const char *what, const moth_opti
     return MOTH_OK;
 }
 
+/* Bounds of an integer; one without an upper bound is a size or a number of things, and no tensor holds more. */
+static moth_status check_integer(moth_ctx *ctx, const char *what, const moth_option *o, const moth_value *v)
+{
+    double d = moth_value_as_number(v);
+    if (o->high >= MOTH_NO_LIMIT && d > (double)MOTH_MAX_ELEMENTS) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: option '%s' must be at most 2^40, got %.17g", what, o->name, d);
+    }
+    return check_bounds(ctx, what, o, d);
+}
+
 static moth_status keep(moth_ctx *ctx, moth_value *made, moth_value **out)
 {
     if (!made) {
@@ -205,7 +220,7 @@ static moth_status read_int(moth_ctx *ctx, const char *what, const moth_option *
     if (!is_integral(v)) {
         return fail_type(ctx, what, o, "an integer", v);
     }
-    MOTH_TRY(check_bounds(ctx, what, o, moth_value_as_number(v)));
+    MOTH_TRY(check_integer(ctx, what, o, v));
     return keep(ctx, moth_value_int(moth_value_as_int(v)), out);
 }
 
@@ -244,8 +259,8 @@ static moth_status read_ints(moth_ctx *ctx, const char *what, const moth_option 
     moth_value *list = moth_value_list();
     for (int64_t i = 0; i < n; i++) {
         const moth_value *item = single ? v : moth_value_at(v, i);
-        moth_status status = is_integral(item) ? check_bounds(ctx, what, o, moth_value_as_number(item))
-                                               : fail_type(ctx, what, o, "a list of integers", item);
+        moth_status status =
+            is_integral(item) ? check_integer(ctx, what, o, item) : fail_type(ctx, what, o, "a list of integers", item);
         if (status == MOTH_OK && !moth_value_append(list, moth_value_int(moth_value_as_int(item)))) {
             status = moth_fail_memory(ctx, 32);
         }

@@ -224,6 +224,14 @@ describe("wrong calls of", function()
             fails(function() moth.sweep { name = "x", grid = { a = { 1 } }, trial = print, verbose = "q" } end))
         assert.matches("trainable must be true or false, got 'x'",
             fails(function() model.layers[1].trainable = "x" end))
+        for _, case in ipairs {
+            { 0 / 0, "an integer, got nan" }, { 0.5, "an integer, got 0.5" }, { 1e300, "an integer, got 1e%+300" },
+            { 2 ^ 53, "at most 2^40, got 9007199254740992" }, { 1 << 53, "at most 2^40, got 9007199254740992" },
+            { -1, "at least 1, got %-1" },
+        } do
+            assert.matches("Dense: option 'units' must be " .. case[2]:gsub("%^", "%%^"),
+                fails(function() layers.Dense { case[1] } end))
+        end
         assert.matches('moth.layers has no "Custom"; known: Activation', fails(function() return layers.Custom end))
     end)
 
