@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "plan_net.h"
 #include "plan_ops.h"
@@ -259,16 +258,13 @@ static void test_arena_size(void)
     close_training(&t);
 }
 
-/* ---- time ---- */
+/* ---- a long graph ---- */
 
-static void test_compile_time(void)
+static void test_long_chain(void)
 {
     training t = { .plan = NULL };
     CHECK(open_training(&t) == MOTH_OK);
-    clock_t start = clock();
     CHECK(compile_chain(&t, 1000, true) == MOTH_OK); /* with gradients: about 7000 steps */
-    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-    CHECK_THAT(seconds < 2, "compiling takes %.2f s", seconds);
     moth_tensor *in[2];
     for (int k = 0; k < 2; k++) {
         CHECK(moth_tensor_zeros(t.ctx, MOTH_FLOAT32, 2, (int64_t[]){ ROWS, WIDTH }, &in[k]) == MOTH_OK);
@@ -276,9 +272,6 @@ static void test_compile_time(void)
     moth_run run = { .seed = 1, .step = 0 };
     CHECK(moth_plan_run(t.ctx, t.plan, ROWS, in, &run) == MOTH_OK);
     release_all(2, in);
-    if (getenv("VERBOSE")) {
-        printf("compiled in %.3f s\n", seconds);
-    }
     close_training(&t);
 }
 
@@ -287,7 +280,7 @@ int main(void)
     test_no_allocation();
     test_failed_allocations();
     test_arena_size();
-    test_compile_time();
+    test_long_chain();
     CHECK(moth_live_blocks() == 0);
     return test_report();
 }
