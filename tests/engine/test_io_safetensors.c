@@ -547,6 +547,7 @@ static void test_refused(void)
     CHECK(moth_io_safetensors_write(ctx, test_path("absent/m.safetensors"), file, false) == MOTH_ERR_IO);
     moth_tensor_file_free(file);
     moth_tensor_file_free(NULL);
+    CHECK(!moth_tensor_file_find(NULL, "a") && moth_tensor_file_index(NULL, "a") == -1);
     CHECK(moth_io_safetensors_read(ctx, test_path("absent.safetensors"), &file) == MOTH_ERR_IO);
     CHECK(moth_io_safetensors_read(ctx, "/dev/zero", &file) == MOTH_ERR_IO);
     CHECK(moth_io_safetensors_read(ctx, test_folder, &file) == MOTH_ERR_IO);
