@@ -10,10 +10,11 @@
         .choices = "channels_last channels_first"                                       \
     }
 
-#define MOTH_OPTION_SIZES(name_, fallback_, place, count_, doc_)                                     \
-    {                                                                                                \
-        .name = name_, .kind = MOTH_OPTION_INTS, .fallback = fallback_, .position = place, .low = 1, \
-        .high = MOTH_NO_LIMIT, .count = count_, .doc = doc_                                          \
+/* Sizes below 2^20: their products with a tensor's own stay far within 64 bits. */
+#define MOTH_OPTION_SIZES(name_, fallback_, place, count_, doc_)                                                      \
+    {                                                                                                                 \
+        .name = name_, .kind = MOTH_OPTION_INTS, .fallback = fallback_, .position = place, .low = 1, .high = 1 << 20, \
+        .count = count_, .doc = doc_                                                                                  \
     }
 #define MOTH_OPTION_FILTERS                                                                             \
     {                                                                                                   \

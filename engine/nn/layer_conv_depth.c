@@ -67,12 +67,11 @@ static moth_status separable_build(moth_layer *layer, moth_ctx *ctx, int n_in, c
 {
     (void)n_in;
     int64_t filters = moth_config_int(layer->config, "filters"), channels = moth_channels_of(layer, in[0]);
-    int64_t mixed = channels * moth_config_int(layer->config, "depth_multiplier");
     MOTH_TRY(add_depthwise(layer, ctx, "depthwise_kernel", channels));
     moth_variable_spec pointwise = {
         .name = "pointwise_kernel",
         .rank = 4,
-        .shape = { 1, 1, mixed, filters },
+        .shape = { 1, 1, channels * moth_config_int(layer->config, "depth_multiplier"), filters },
         .initializer = moth_value_get(layer->config, "pointwise_initializer"),
         .regularizer = moth_value_get(layer->config, "pointwise_regularizer"),
         .constraint = moth_value_get(layer->config, "pointwise_constraint"),

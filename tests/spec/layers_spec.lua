@@ -204,6 +204,8 @@ describe("refused:", function()
         function() layers.Conv2DTranspose { 2, 3, strides = 2, output_padding = 2 } end)
     refused("strides and dilation", "exclude each other",
         function() layers.Conv2DTranspose { 2, 3, strides = 2, dilation_rate = 2 } end)
+    refused("steps beyond any image", "in 1 .. ",
+        function() layers.Conv2DTranspose { 2, 3, strides = 100000000000000000 } end)
     refused("attention without heads", "option 'num_heads' is missing", function() layers.MultiHeadAttention {} end)
     refused("attention to no steps", "expected input with 3 dimensions",
         function() layers.MultiHeadAttention { 2, 2 } ({ steps, a }) end)
