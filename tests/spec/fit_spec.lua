@@ -564,7 +564,7 @@ describe("wrong calls of fit", function()
     local x, y = sample(8)
     local cases = {
         { 'did you mean "epochs"?', { epoch = 3 } },
-        { "batch_size must be at least 1; got 0", { batch_size = 0 } },
+        { "batch_size must be at least 1 and at most 2147483647; got 0", { batch_size = 0 } },
         { "batch_size must be an integer; got 1.5", { batch_size = 1.5 } },
         { "epochs must be at least 0; got -1", { epochs = -1 } },
         { "epochs must be an integer", { epochs = 2 ^ 63 } },
