@@ -29,6 +29,17 @@ local options = {}
 -- What the sources of moth's own Lua files begin with, wherever they come from (embedded, or a directory).
 local own_source = debug.getinfo(1, "S").source:match("^(.*)options") or "\0"
 
+-- Control characters and broken UTF-8 must not reach a message, which is one printable line.
+local function printable(text)
+    local valid = utf8.len(text) ~= nil
+    text = text:gsub(valid and "[%c\127]" or "[%c\127-\255]", function(c)
+        return ("\\x%02x"):format(c:byte())
+    end)
+    return text
+end
+
+local MOST_TEXT = 1000 -- bytes of a message: a name in it may be of any length
+
 --- Raises a one-line error at the line of the user's code that called into moth, however deep in moth it is noticed.
 ---@param message string
 function options.fail(message)
@@ -38,7 +49,11 @@ function options.fail(message)
         level = level + 1
         info = debug.getinfo(level, "Sl")
     end
-    error(message, info and level or 0)
+    local text = printable(message)
+    if #text > MOST_TEXT then
+        text = text:sub(1, (utf8.len(text) and utf8.offset(text, 0, MOST_TEXT) or MOST_TEXT) - 1) .. "..."
+    end
+    error(text, info and level or 0)
 end
 
 -- Names that Keras or its users also use. `input_dim = n` is a value of another form, so it has a converter.
@@ -56,15 +71,6 @@ local value_aliases = {
     uniform = "random_uniform",
     normal = "random_normal",
 }
-
--- Control characters and broken UTF-8 must not reach a message, which is one printable line.
-local function printable(text)
-    local valid = utf8.len(text) ~= nil
-    text = text:gsub(valid and "[%c\127]" or "[%c\127-\255]", function(c)
-        return ("\\x%02x"):format(c:byte())
-    end)
-    return text
-end
 
 --- A value as a message shows it: short, printable, on one line.
 ---@param value any

@@ -224,6 +224,8 @@ describe("wrong calls of", function()
             fails(function() moth.sweep { name = "x", grid = { a = { 1 } }, trial = print, verbose = "q" } end))
         assert.matches("trainable must be true or false, got 'x'",
             fails(function() model.layers[1].trainable = "x" end))
+        assert.matches("x%.%.%.$", fails(function() moth.datasets.image_folder(("x"):rep(5000)) end))
+        assert.matches("a\\x0ab\\x1b", fails(function() moth.datasets.image_folder("/nowhere/a\nb\27[31m") end))
         for _, case in ipairs {
             { 0 / 0, "an integer, got nan" }, { 0.5, "an integer, got 0.5" }, { 1e300, "an integer, got 1e%+300" },
             { 2 ^ 53, "at most 2^40, got 9007199254740992" }, { 1 << 53, "at most 2^40, got 9007199254740992" },
