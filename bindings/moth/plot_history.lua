@@ -82,6 +82,11 @@ function plot_history.plot(history, file, settings)
         args[key] = value
     end
     local values = options.read(spec, args)
+    for i, name in ipairs(values.metrics or {}) do
+        if type(name) ~= "string" then
+            options.fail(("history:plot: metrics[%d] must be a name; got %s"):format(i, options.show(name)))
+        end
+    end
     local drawing = plot_history.figure(history, values.metrics or plot_history.metrics(history))
     for _, panel in ipairs(drawing.panels) do
         panel.ylog = values.ylog

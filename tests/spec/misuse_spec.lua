@@ -219,6 +219,8 @@ describe("wrong calls of", function()
         model:fit(x, y, { initial_epoch = math.maxinteger, verbose = 0 }) -- more than there are: none is left
         assert.are.equal(0, model.step)
         local history = model:fit(x, y, { verbose = 0 })
+        assert.matches("metrics%[1%] must be a name; got a table",
+            fails(function() history:plot("x.svg", { metrics = { {} } }) end))
         assert.matches("must be a table of options; got 3", fails(function() history:plot("x.svg", 3) end))
         assert.matches("verbose must be one of 0, 1, 2",
             fails(function() moth.sweep { name = "x", grid = { a = { 1 } }, trial = print, verbose = "q" } end))
