@@ -214,5 +214,23 @@ for _, name in ipairs(reference.names()) do
     end
 end
 
+-- Methods of tensors that are functions too take the tensor first.
+local functions = {}
+for name, value in pairs(moth) do
+    local method = type(value) == "function" and not reference.find(name) and reference.find("Tensor:" .. name)
+    if method then
+        functions[#functions + 1] = { name = name, method = method }
+    end
+end
+table.sort(functions, function(a, b)
+    return a.name < b.name
+end)
+for _, each in ipairs(functions) do
+    add_function({
+        doc = each.method.doc, returns = each.method.returns,
+        parameters = { { name = "t", kind = "moth.Tensor" }, table.unpack(each.method.parameters or {}) },
+    }, "moth." .. each.name)
+end
+
 add "return moth"
 io.stdout:write((table.concat(lines, "\n"):gsub("[ \t]+\n", "\n")), "\n")

@@ -1,7 +1,7 @@
 -- What models take as data: by name, by output, from generators; and objects that constructors stand for. Values follow
 -- from the definition, computed by hand, but for those that Keras gave (said where).
 local moth = require "moth"
-local support = require "support"
+local support = require "tests.spec.support"
 local layers, losses, metrics = moth.layers, moth.losses, moth.metrics
 
 -- One weight, no bias: prediction w x.

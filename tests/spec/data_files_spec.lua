@@ -1,6 +1,6 @@
 -- Data sets: tables in text, folders of pictures, IDX pairs. Values are those that were written into the files.
 local moth = require "moth"
-local support = require "support"
+local support = require "tests.spec.support"
 local datasets = moth.datasets
 
 local directory = os.tmpname()

@@ -1,6 +1,6 @@
 -- Models inside models: their layers are used once more and shared. Values follow from the definition.
 local moth = require "moth"
-local support = require "support"
+local support = require "tests.spec.support"
 local layers = moth.layers
 
 local function has(text, pattern)

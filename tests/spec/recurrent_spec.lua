@@ -1,6 +1,6 @@
 -- Recurrent layers: what they give back, what they start from, which of Keras's options they take.
 local moth = require "moth"
-local support = require "support"
+local support = require "tests.spec.support"
 local layers = moth.layers
 
 local function wave(frequency, phase, scale, ...)
