@@ -62,12 +62,24 @@ end
 
 -- What the engine wants to be known is said once.
 local said = {}
-core.set_log(function(line)
+local function say(line)
     if not said[line] then
         said[line] = true
         require("moth.progress").default():message("moth: " .. line)
     end
-end)
+end
+core.set_log(say)
+
+-- Settings that cannot be followed are said, not fatal: they may come from a profile made for another machine.
+do
+    local threads, cpu = os.getenv "MOTH_NUM_THREADS" or "", os.getenv "MOTH_CPU" or ""
+    if threads ~= "" and tonumber(threads) ~= core.threads() then
+        say(("MOTH_NUM_THREADS=%s: expected 1 to 64; %d in use"):format(threads, core.threads()))
+    end
+    if cpu ~= "" and cpu ~= core.cpu() then
+        say(("MOTH_CPU=%s: not one that runs here; %s in use"):format(cpu, core.cpu()))
+    end
+end
 
 return setmetatable(moth, {
     __index = load_part,

@@ -397,6 +397,19 @@ describe("moth options", function()
         assert.equal(0, status)
     end)
 
+    it("says which settings of the environment it does not follow, and goes on", function()
+        for setting, pattern in pairs {
+            ["MOTH_NUM_THREADS=many"] = "^moth: MOTH_NUM_THREADS=many: expected 1 to 64; %d+ in use\n$",
+            ["MOTH_NUM_THREADS=65"] = "^moth: MOTH_NUM_THREADS=65: expected 1 to 64; 64 in use\n$",
+            ["MOTH_CPU=fast"] = "^moth: MOTH_CPU=fast: not one that runs here; %w+ in use\n$",
+            ["MOTH_NUM_THREADS=2 MOTH_CPU=portable"] = "^$",
+        } do
+            local out, err, status = shell("env " .. setting .. " $moth -e 'print(1)'")
+            assert.same({ "1\n", 0 }, { out, status })
+            assert.matches(pattern, err)
+        end
+    end)
+
     it("refuses what it does not know with 2", function()
         for _, words in ipairs { "-q", "--frob", "-e", "-l", "no_command" } do
             local out, err, status = shell("$moth " .. (words == "no_command" and "nocommand" or words))
