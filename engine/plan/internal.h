@@ -80,7 +80,6 @@ typedef struct stage {
 struct moth_plan {
     moth_arena *arena;
     int64_t capacity;
-    bool fixed_inputs;
     int n_steps, cap_steps;
     step *steps;
     int n_values, cap_values;
@@ -88,9 +87,8 @@ struct moth_plan {
     int n_regions;
     region *regions;
     int *region_steps;
-    int n_levels;
+    int n_levels, n_units;
     stage *stages; /* n_levels */
-    int n_units;
     unit *units;
     int *running;     /* units of the running stage that have items */
     int check_level;  /* checks are made after this level; -1: no checks on computed values */
@@ -110,6 +108,7 @@ struct moth_plan {
     size_t lane_bytes; /* scratch of one worker */
     char *lanes;       /* lane_bytes for each of lane_count workers */
     int lane_count;
+    bool fixed_inputs;
     int64_t rows; /* of the last run; -1: none */
     char *base;   /* arena that the arguments point into */
     moth_run run;
