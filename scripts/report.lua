@@ -84,6 +84,15 @@ local sweep = moth.sweep {
     end,
 }
 
+-- The sweeps of scripts of their own, over the seeds of the report. All trials come before the page: a worker runs
+-- again what stands before its sweep, and must not draw it.
+local swept = {}
+for _, script in ipairs { "dropout_sweep", "hidden_size", "learning_rate", "batch_size", "optimizer_sweep" } do
+    local epochs = given or options.quick and 3 or 20
+    local run = assert(loadfile(here .. script .. ".lua"))
+    swept[script] = run("--seeds", tostring(#seeds), "--epochs", tostring(epochs))
+end
+
 -- ---- what came out --------------------------------------------------------------------------------------------------
 
 local function records_of(name)
@@ -217,10 +226,8 @@ html:table({ "lambda", "share of |w| < 0.01", "accuracy", "val_accuracy", "test 
 
 -- ---- the sweeps -----------------------------------------------------------------------------------------------------
 
--- Each is its own script; here it runs over the seeds of the report.
-local function swept(script, title, text, parameter, more)
-    local epochs = given or options.quick and 3 or 20
-    local one = assert(loadfile(here .. script .. ".lua"))("--seeds", tostring(#seeds), "--epochs", tostring(epochs))
+local function add_sweep(script, title, text, parameter, more)
+    local one = swept[script]
     html:section(title)
     html:text(text)
     local groups, order = {}, {}
@@ -253,15 +260,16 @@ local function swept(script, title, text, parameter, more)
     end
 end
 
-swept("dropout_sweep", "D: dropout rate", [[The document's own sweep is broken: its rate never reaches a layer and the
-model is never built again. Here each rate has a fresh model; rate 1 learns
-nothing: chance level, about 0.1.]], "rate")
-swept("hidden_size", "G1: hidden units", "Parameters rise steeply, and time with them; accuracy gains less and less.",
+add_sweep("dropout_sweep", "D: dropout rate", [[The document's own sweep is broken: its rate never reaches a layer and
+the model is never built again. Here each rate has a fresh model; rate 1 learns nothing: chance level, about 0.1.]], "rate")
+add_sweep("hidden_size", "G1: hidden units",
+    "Parameters rise steeply, and time with them; accuracy gains less and less.",
     "units", { "params", "cpu_seconds" })
-swept("learning_rate", "G2: learning rate", "SGD: too small learns too slowly, too large not at all.", "rate")
-swept("batch_size", "G3: batch size", "SGD: smaller batches make more steps an epoch, and so learn more in one.",
+add_sweep("learning_rate", "G2: learning rate",
+    "SGD: too small learns too slowly, too large not at all.", "rate")
+add_sweep("batch_size", "G3: batch size", "SGD: smaller batches make more steps an epoch, and so learn more in one.",
     "batch_size")
-swept("optimizer_sweep", "Optimizers", "Each by its defaults, from fresh weights.", "optimizer")
+add_sweep("optimizer_sweep", "Optimizers", "Each by its defaults, from fresh weights.", "optimizer")
 
 html:section "Activations"
 html:text "The perceptron's step says yes or no and has no slope to learn from; sigmoid says how much; relu is cheap."

@@ -66,11 +66,20 @@ function files.read(path)
     return text
 end
 
+--- A name beside a file for what is not complete yet; two processes that write the same file get two.
+---@param path string
+---@return string
+function files.temporary(path)
+    local unique = os.tmpname()
+    os.remove(unique)
+    return path .. "." .. unique:match "[^/_]*$" .. ".part"
+end
+
 --- Replaces a file as a whole: a reader sees the old content or the new one.
 ---@param path string
 ---@param text string
 function files.write(path, text)
-    local temporary = path .. ".part"
+    local temporary = files.temporary(path)
     local file, problem = io.open(temporary, "wb")
     local done = file
     if file then

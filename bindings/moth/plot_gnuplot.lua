@@ -502,7 +502,7 @@ end
 ---@param path string
 function plot_gnuplot.write(figure, path)
     local kind = path:match("%.(%w+)$"):lower()
-    local temporary = path .. ".part"
+    local temporary = files.temporary(path)
     files.make_parent(path)
     local script_path = os.tmpname()
     files.write(script_path, plot_gnuplot.script(figure, kind, temporary))

@@ -193,6 +193,16 @@ local function log_path(sweep, worker)
     return ("%s/worker-%d.log"):format(sweep.store.directory, worker)
 end
 
+local function last_line(path)
+    local last = ""
+    if files.exists(path) then
+        for line in files.read(path):gmatch("[^\n]+") do
+            last = line
+        end
+    end
+    return last
+end
+
 local function shell_command(sweep, command, workers)
     local lines = {}
     for worker = 1, workers do
@@ -244,6 +254,9 @@ function Round:exit(worker, status)
             self.sweep.store:release(id)
             self.watch:lost(self.index_of[id])
         end
+    elseif status ~= "0" then
+        local log = log_path(self.sweep, worker)
+        self.watch:ended(worker, ("status %s; %s ends with: %s"):format(status, log, last_line(log)))
     end
 end
 
@@ -264,19 +277,9 @@ function Round:run(command, workers)
     self.sweep.store:end_claims()
 end
 
-local function last_line(path)
-    local last = ""
-    if files.exists(path) then
-        for line in files.read(path):gmatch("[^\n]+") do
-            last = line
-        end
-    end
-    return last
-end
-
 --- Runs the trials by workers. A round ends when all its workers have ended; another one follows while trials are left.
 ---@param sweep table
----@param watch table  as for `here`, and lost(index)
+---@param watch table  as for `here`, and lost(index), ended(worker, how)
 ---@param command string
 ---@param workers integer
 function sweep_run.workers(sweep, watch, command, workers)

@@ -139,6 +139,11 @@ function Watch:lost(index)
         self:describe(index)))
 end
 
+-- A worker that failed outside a trial: the others go on without it.
+function Watch:ended(worker, how)
+    self.screen:message(("sweep %s: worker %s ended early with %s"):format(self.sweep.name, worker, how))
+end
+
 function Watch:finish(index, record, trace)
     self.running[index] = nil
     progress.unnest()
@@ -181,7 +186,7 @@ end
 ---@return table
 function sweep_watch.silent()
     local silent = {}
-    for _, name in ipairs { "start", "report", "finish", "lost", "close" } do
+    for _, name in ipairs { "start", "report", "finish", "lost", "ended", "close" } do
         silent[name] = function() end
     end
     return silent

@@ -715,6 +715,21 @@ describe("workers", function()
         end
     end)
 
+    it("that end before a trial are reported, and the others do the work", function()
+        write(directory .. "/half.lua", [[
+            local moth = require "moth"
+            if os.getenv("MOTH_SWEEP") == "s:2" then error("no luck here") end
+            moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = function(p)
+                return p.a
+            end }
+        ]])
+        local _, err, code = run(("%s %s/half.lua %s"):format(interpreter, directory, directory))
+        assert.are.equal(0, code)
+        assert.is_truthy(err:find("sweep s: worker 2 ended early with status 1; ", 1, true), err)
+        assert.is_truthy(err:find("no luck here", 1, true), err)
+        assert.are.equal(2, lines_in(directory .. "/s/trials.jsonl"))
+    end)
+
     it("that cannot start are reported with what they said", function()
         write(directory .. "/bad.lua", [[
             local moth = require "moth"
