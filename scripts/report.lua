@@ -261,7 +261,8 @@ local function add_sweep(script, title, text, parameter, more)
 end
 
 add_sweep("dropout_sweep", "D: dropout rate", [[The document's own sweep is broken: its rate never reaches a layer and
-the model is never built again. Here each rate has a fresh model; rate 1 learns nothing: chance level, about 0.1.]], "rate")
+the model is never built again. Here each rate has a fresh model; rate 1 learns nothing: chance level, about
+0.1.]], "rate")
 add_sweep("hidden_size", "G1: hidden units",
     "Parameters rise steeply, and time with them; accuracy gains less and less.",
     "units", { "params", "cpu_seconds" })
