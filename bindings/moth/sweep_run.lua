@@ -193,11 +193,14 @@ local function log_path(sweep, worker)
     return ("%s/worker-%d.log"):format(sweep.store.directory, worker)
 end
 
-local function last_line(path)
+-- Stock Lua writes a traceback under its error: the error is what is wanted.
+local function last_message(path)
     local last = ""
     if files.exists(path) then
         for line in files.read(path):gmatch("[^\n]+") do
-            last = line
+            if line ~= "stack traceback:" and not line:find("^\t") then
+                last = line
+            end
         end
     end
     return last
@@ -256,7 +259,7 @@ function Round:exit(worker, status)
         end
     elseif status ~= "0" then
         local log = log_path(self.sweep, worker)
-        self.watch:ended(worker, ("status %s; %s ends with: %s"):format(status, log, last_line(log)))
+        self.watch:ended(worker, ("status %s; %s ends with: %s"):format(status, log, last_message(log)))
     end
 end
 
@@ -297,7 +300,7 @@ function sweep_run.workers(sweep, watch, command, workers)
         local left = sweep_run.pending(sweep)
         if #left == #pending and not round.progress then
             options.fail(("sweep %s: the workers ended without running a trial; %s ends with: %s"):format(sweep.name,
-                log_path(sweep, 1), last_line(log_path(sweep, 1))))
+                log_path(sweep, 1), last_message(log_path(sweep, 1))))
         end
         pending = left
     end
