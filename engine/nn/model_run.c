@@ -1,0 +1,88 @@
+/* Running a model: each use of a layer once, oldest first, on what the uses before it gave. */
+#include <string.h>
+
+#include "nn/model.h"
+
+/* What a use computed in this run. */
+typedef struct result {
+    moth_tensor *out[MOTH_MAX_LAYER_OUTPUTS];
+    moth_tensor *mask;
+} result;
+
+static int use_number(const moth_model *model, const moth_use *use)
+{
+    for (int i = 0; i < model->n_uses; i++) {
+        if (model->uses[i] == use) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static moth_status run_use(moth_model *model, moth_pass *pass, result *results, int n)
+{
+    enum { MAX_INPUTS = 32 };
+    const moth_use *use = model->uses[n];
+    moth_tensor *in[MAX_INPUTS], *mask[MAX_INPUTS];
+    for (int i = 0; i < use->n_in; i++) {
+        const result *from = &results[use_number(model, use->in[i]->use)];
+        in[i] = from->out[use->in[i]->output];
+        mask[i] = use->in[i]->output == 0 ? from->mask : NULL;
+    }
+    moth_layer_io io = { .n_in = use->n_in, .in = in, .mask = mask, .use = use->index };
+    MOTH_TRY(moth_layer_run(use->layer, pass, &io));
+    memcpy(results[n].out, io.out, sizeof io.out);
+    results[n].mask = io.out_mask;
+    return MOTH_OK;
+}
+
+static moth_status check_input(moth_model *model, int k, const moth_tensor *t)
+{
+    const moth_meta *want = moth_symbol_meta(model->inputs[k]);
+    if (moth_layer_expect(model->ctx, &t->meta, want->rank, want->shape) == MOTH_OK) {
+        return MOTH_OK;
+    }
+    const char *input_name = model->inputs[k]->use->input_name;
+    return moth_fail_prefix(model->ctx, "%s",
+                            input_name            ? input_name
+                            : model->n_layers > 0 ? model->layers[0]->name
+                                                  : model->name);
+}
+
+static moth_status run_graph(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
+                             moth_tensor **mask, result *results)
+{
+    for (int k = 0; k < model->n_inputs; k++) {
+        MOTH_TRY(check_input(model, k, in[k]));
+        results[use_number(model, model->inputs[k]->use)].out[0] = in[k];
+    }
+    for (int n = 0; n < model->n_uses; n++) {
+        if (model->uses[n]->layer) {
+            MOTH_TRY(run_use(model, pass, results, n));
+        }
+    }
+    for (int k = 0; k < model->n_outputs; k++) {
+        const moth_symbol *s = model->outputs[k];
+        const result *from = &results[use_number(model, s->use)];
+        out[k] = from->out[s->output];
+        if (mask) {
+            mask[k] = s->output == 0 ? from->mask : NULL;
+        }
+    }
+    return MOTH_OK;
+}
+
+moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
+                           moth_tensor **mask)
+{
+    if (!model->built) {
+        MOTH_TRY(moth_model_build(model, in[0]->meta.dtype, in[0]->meta.rank - 1, in[0]->meta.shape + 1));
+    }
+    result *results = moth_calloc(((size_t)model->n_uses + 1) * sizeof *results);
+    if (!results) {
+        return moth_fail_memory(model->ctx, model->n_uses * (int64_t)sizeof *results);
+    }
+    moth_status status = run_graph(model, pass, in, out, mask, results);
+    moth_free(results);
+    return status;
+}
