@@ -344,17 +344,15 @@ static moth_status read_end(reader *r, const moth_value *use, const moth_value *
     return MOTH_OK;
 }
 
-enum { MAX_INPUTS = 32 };
-
 static moth_status read_use(reader *r, const moth_value *entry, int64_t i)
 {
     char path[64];
-    moth_symbol *in[MAX_INPUTS];
+    moth_symbol *in[MOTH_MAX_LAYER_INPUTS];
     const moth_value *from = moth_value_get(entry, "from");
     int64_t layer, n_in = moth_value_count(from);
     int n_out = 0;
     snprintf(path, sizeof path, "uses[%lld]", (long long)i);
-    if (!get_index(moth_value_get(entry, "layer"), r->n_layers, &layer) || n_in < 1 || n_in > MAX_INPUTS) {
+    if (!get_index(moth_value_get(entry, "layer"), r->n_layers, &layer) || n_in < 1 || n_in > MOTH_MAX_LAYER_INPUTS) {
         return fail_format(r, path, "layer and from");
     }
     for (int64_t k = 0; k < n_in; k++) {
@@ -389,14 +387,16 @@ static moth_status read_graph(reader *r)
     return MOTH_OK;
 }
 
+enum { MAX_ENDS = 32 }; /* inputs of a model, or outputs */
+
 static moth_status make_functional(reader *r, const char *name, moth_model **out)
 {
-    moth_symbol *inputs[MAX_INPUTS], *outputs[MAX_INPUTS];
-    const char *names[MAX_INPUTS];
+    moth_symbol *inputs[MAX_ENDS], *outputs[MAX_ENDS];
+    const char *names[MAX_ENDS];
     const moth_value *list = moth_value_get(r->value, "outputs");
     int64_t n = moth_value_count(list);
     MOTH_TRY(read_graph(r));
-    if (r->n_inputs > MAX_INPUTS || n < 1 || n > MAX_INPUTS) {
+    if (r->n_inputs > MAX_ENDS || n < 1 || n > MAX_ENDS) {
         return fail_format(r, "outputs", "1 to 32 of them");
     }
     for (int k = 0; k < r->n_inputs; k++) {

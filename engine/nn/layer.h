@@ -6,6 +6,7 @@
 #include "graph/graph.h"
 #include "nn/option.h"
 
+#define MOTH_MAX_LAYER_INPUTS 32
 #define MOTH_MAX_LAYER_OUTPUTS 8
 
 typedef struct moth_layer moth_layer;

@@ -33,8 +33,7 @@ static moth_status take_inputs(const moth_model *model, int n_in, moth_symbol *c
 
 static moth_status apply_uses(const moth_model *model, image *images)
 {
-    enum { MAX_INPUTS = 32 };
-    moth_symbol *in[MAX_INPUTS];
+    moth_symbol *in[MOTH_MAX_LAYER_INPUTS];
     for (int n = 0; n < model->n_uses; n++) {
         const moth_use *use = model->uses[n];
         int n_out = 0;

@@ -21,9 +21,8 @@ static int use_number(const moth_model *model, const moth_use *use)
 
 static moth_status run_use(moth_model *model, moth_pass *pass, result *results, int n)
 {
-    enum { MAX_INPUTS = 32 };
     const moth_use *use = model->uses[n];
-    moth_tensor *in[MAX_INPUTS], *mask[MAX_INPUTS];
+    moth_tensor *in[MOTH_MAX_LAYER_INPUTS], *mask[MOTH_MAX_LAYER_INPUTS];
     for (int i = 0; i < use->n_in; i++) {
         const result *from = &results[use_number(model, use->in[i]->use)];
         in[i] = from->out[use->in[i]->output];

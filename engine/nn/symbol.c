@@ -122,12 +122,10 @@ moth_status moth_symbol_name_input(moth_ctx *ctx, moth_symbol *input, const char
     return MOTH_OK;
 }
 
-enum { MAX_INPUTS = 32 };
-
 /* Runs the layer on placeholders to learn the shapes; what it would assign to variables is dropped. */
 static moth_status trace_shapes(moth_ctx *ctx, moth_use *use)
 {
-    moth_tensor *in[MAX_INPUTS] = { 0 };
+    moth_tensor *in[MOTH_MAX_LAYER_INPUTS] = { 0 };
     moth_graph graph;
     moth_scope scope;
     moth_trace_begin(ctx, &graph);
@@ -156,10 +154,10 @@ static moth_status trace_shapes(moth_ctx *ctx, moth_use *use)
 moth_status moth_symbol_apply(moth_ctx *ctx, moth_layer *layer, int n_in, moth_symbol *const *in, moth_symbol **out,
                               int *n_out)
 {
-    const moth_meta *metas[MAX_INPUTS];
-    if (n_in > MAX_INPUTS) {
+    const moth_meta *metas[MOTH_MAX_LAYER_INPUTS];
+    if (n_in > MOTH_MAX_LAYER_INPUTS) {
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: takes at most %d tensors, got %d", moth_layer_name(layer),
-                         MAX_INPUTS, n_in);
+                         MOTH_MAX_LAYER_INPUTS, n_in);
     }
     for (int i = 0; i < n_in; i++) {
         metas[i] = moth_symbol_meta(in[i]);
