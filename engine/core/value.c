@@ -320,3 +320,13 @@ const moth_value *moth_value_item(const moth_value *map, int64_t i)
 {
     return moth_value_at(map, i);
 }
+
+bool moth_value_holds_function(const moth_value *v)
+{
+    for (int64_t i = 0; i < moth_value_count(v); i++) {
+        if (moth_value_holds_function(moth_value_at(v, i))) {
+            return true;
+        }
+    }
+    return moth_value_kind_of(v) == MOTH_FUNCTION;
+}

@@ -58,5 +58,6 @@ const moth_value *moth_value_at(const moth_value *list, int64_t i);       /* 0-b
 const moth_value *moth_value_get(const moth_value *map, const char *key); /* NULL where absent */
 const char *moth_value_key(const moth_value *map, int64_t i);             /* keys in sorted order */
 const moth_value *moth_value_item(const moth_value *map, int64_t i);
+bool moth_value_holds_function(const moth_value *v); /* itself, or anywhere inside */
 
 #endif

@@ -93,17 +93,4 @@ moth_status moth_model_each_variable(moth_model *model, moth_variable_visit visi
 
 moth_layer *moth_model_layer(const moth_model *model, const char *name); /* borrowed; NULL where there is none */
 
-/* The architecture as a value that JSON can hold, and back (see architecture.c). `make` makes a layer from its type and
- * options where the file cannot hold all of it (functions); NULL, or a result of NULL with MOTH_OK: the engine does.
- * fresh: the model draws weights and place anew; else it takes seed and place from the value, and its weights are
- * zeros for the caller to fill. */
-typedef moth_status (*moth_layer_maker)(void *user, moth_ctx *ctx, const char *type, const moth_value *config,
-                                        moth_layer **out);
-moth_status moth_model_to_value(moth_model *model, moth_value **out);
-moth_status moth_model_from_value(moth_ctx *ctx, const moth_value *value, bool fresh, moth_layer_maker make, void *user,
-                                  moth_model **out);
-
-/* Takes seed, place and step count from the value of a model with the same layers: its draws go on from there. */
-moth_status moth_model_adopt(moth_model *model, const moth_value *value);
-
 #endif

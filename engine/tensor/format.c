@@ -172,13 +172,12 @@ static void print_dim(printer *p, int dim, int64_t position)
 
 size_t moth_tensor_format(const moth_tensor *t, char *buffer, size_t size)
 {
-    static const char *const dtype_names[] = { "float32", "int32", "uint8" };
     char shape[256];
     const moth_meta *m = &t->meta;
     moth_meta_text(m, shape, sizeof shape);
     printer p = { .t = t, .buffer = buffer, .size = size, .edge = -1, .style = STYLE_INTEGER };
     if (moth_tensor_is_symbolic(t)) {
-        append(&p, "symbolic %s %s", dtype_names[m->dtype], shape);
+        append(&p, "symbolic %s %s", moth_dtype_name(m->dtype), shape);
     } else {
         if (moth_meta_elements(m) > SHOWN_ELEMENTS) {
             p.edge = m->rank > 4 ? 1 : 3;
@@ -189,7 +188,7 @@ size_t moth_tensor_format(const moth_tensor *t, char *buffer, size_t size)
         } else {
             append(&p, "{}");
         }
-        append(&p, "  %s %s", dtype_names[m->dtype], shape);
+        append(&p, "  %s %s", moth_dtype_name(m->dtype), shape);
     }
     if (size > 0) {
         buffer[p.used < size ? p.used : size - 1] = '\0';

@@ -69,21 +69,10 @@ static moth_status set_head(writer *w)
     return moth_tensor_file_set_metadata(w->ctx, w->file, "moth_version", MOTH_VERSION_STRING);
 }
 
-static bool holds_function(const moth_value *v)
-{
-    bool map = moth_value_kind_of(v) == MOTH_MAP;
-    for (int64_t i = 0; i < moth_value_count(v); i++) {
-        if (holds_function(map ? moth_value_item(v, i) : moth_value_at(v, i))) {
-            return true;
-        }
-    }
-    return moth_value_kind_of(v) == MOTH_FUNCTION;
-}
-
 /* What compile was given; without it where a part of it is a function, which is said. */
 static bool set_compiled(moth_ctx *ctx, const moth_trainer *t, moth_value *map)
 {
-    if (!t->options || holds_function(t->options)) {
+    if (!t->options || moth_value_holds_function(t->options)) {
         if (t->options) {
             moth_log(ctx,
                      "save: a loss or metric is a function, which a file cannot hold; compile again after loading");

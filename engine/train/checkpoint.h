@@ -1,6 +1,6 @@
 /* Model files: safetensors with the architecture in their metadata.
  *
- *   metadata: format = "moth", format_version = "1", moth_version, model (JSON, nn/architecture.c), training (JSON:
+ *   metadata: format = "moth", format_version = "1", moth_version, model (JSON, nn/architecture.h), training (JSON:
  *             what compile was given, the optimizer and its counters; absent for a model that was never compiled)
  *   tensors:  LAYER/VARIABLE, optimizer/LAYER/VARIABLE/SLOT
  *
@@ -9,6 +9,7 @@
 #ifndef MOTH_TRAIN_CHECKPOINT_H
 #define MOTH_TRAIN_CHECKPOINT_H
 
+#include "nn/architecture.h"
 #include "train/trainer.h"
 
 #define MOTH_MODEL_FORMAT_VERSION 1
