@@ -14,6 +14,9 @@
 
 #define MOTH_MODEL_FORMAT_VERSION 1
 
+/* Room for the name of a tensor in the file. */
+enum { MOTH_CHECKPOINT_NAME = 640 };
+
 /* Writes the whole model, or its weights alone. All or nothing, by way of a temporary file. */
 moth_status moth_checkpoint_save(moth_model *model, const char *path);
 moth_status moth_checkpoint_save_weights(moth_model *model, const char *path);
