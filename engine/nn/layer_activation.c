@@ -1,8 +1,31 @@
-/* Activations that have options or weights of their own, as layers. Definitions and defaults are Keras 3's: the slope
- * of LeakyReLU is 0.3, unlike that of the activation leaky_relu. Masks pass by. */
+/* Activations as layers: any by its name, and those that have options or weights of their own. Definitions and defaults
+ * are Keras 3's: the slope of LeakyReLU is 0.3, unlike that of the activation leaky_relu. Masks pass by. */
 #include <string.h>
 
 #include "nn/layer_options.h"
+
+/* ---- Activation ---- */
+
+static moth_status activation_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
+{
+    return moth_layer_finish(layer, pass, io, moth_emit_float(pass->scope, io->in[0]));
+}
+
+static const moth_option activation_options[] = {
+    { .name = "activation",
+      .kind = MOTH_OPTION_SPEC,
+      .spec = &moth_activations,
+      .fallback = MOTH_REQUIRED,
+      .position = 1,
+      .doc = "name of an activation, one made by moth.activations, or a function" },
+    MOTH_OPTION_REGULARIZER("activity_regularizer"),
+    MOTH_OPTIONS_END,
+};
+
+const moth_layer_type moth_layer_Activation = {
+    .entry = { "Activation", "an activation as a layer of its own", activation_options },
+    .call = activation_call,
+};
 
 /* ---- ReLU, LeakyReLU, ELU: an activation with the layer's options ---- */
 

@@ -1,7 +1,5 @@
-/* Layers that act in training only, against overfitting: noise, dropout of whole channels, and a penalty on what passes
- * through. Values pass unchanged at other times. Dropout itself is in layer_basic.c. */
-#include <string.h>
-
+/* Layers that act in training only, against overfitting: dropout of values and of whole channels, noise, and a penalty
+ * on what passes through. Values pass unchanged at other times. */
 #include "core/random.h"
 #include "nn/layer_conv.h"
 
@@ -9,6 +7,38 @@ static int64_t stream_of(const moth_layer *layer, const moth_layer_io *io, const
 {
     return (int64_t)moth_stream(layer->stream, purpose, (uint64_t)io->use);
 }
+
+/* The one option of a layer that must be given: a number from 0 to 1. */
+#define SHARE(name_, doc_)                                                                                          \
+    {                                                                                                               \
+        .name = name_, .kind = MOTH_OPTION_NUMBER, .fallback = MOTH_REQUIRED, .position = 1, .high = 1, .doc = doc_ \
+    }
+
+/* ---- Dropout ---- */
+
+/* Srivastava et al. 2014, inverted: kept values are scaled by 1 / (1 - rate), so inference needs nothing. A rate of 1
+ * gives zeros, as in Keras 3. */
+static moth_status dropout_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
+{
+    double rate = moth_config_number(layer->config, "rate");
+    moth_tensor *x = moth_emit_float(pass->scope, io->in[0]);
+    io->out[0] = x;
+    if (pass->training && rate > 0) {
+        moth_attrs attrs = { .i = { stream_of(layer, io, "dropout") }, .f = { rate } };
+        io->out[0] = MOTH_DO(pass->scope, dropout, &attrs, x);
+    }
+    return pass->scope->status;
+}
+
+static const moth_option dropout_options[] = {
+    SHARE("rate", "share of values that are set to 0 in training"),
+    MOTH_OPTIONS_END,
+};
+
+const moth_layer_type moth_layer_Dropout = {
+    .entry = { "Dropout", "sets values to 0 at random in training, scales the others up", dropout_options },
+    .call = dropout_call,
+};
 
 /* ---- GaussianNoise ---- */
 
@@ -24,13 +54,7 @@ static moth_status noise_call(moth_layer *layer, moth_pass *pass, moth_layer_io 
 }
 
 static const moth_option noise_options[] = {
-    { .name = "stddev",
-      .kind = MOTH_OPTION_NUMBER,
-      .fallback = MOTH_REQUIRED,
-      .position = 1,
-      .low = 0,
-      .high = 1,
-      .doc = "standard deviation of the noise" },
+    SHARE("stddev", "standard deviation of the noise"),
     MOTH_OPTIONS_END,
 };
 
@@ -62,13 +86,7 @@ static moth_status spatial_call(moth_layer *layer, moth_pass *pass, moth_layer_i
 }
 
 static const moth_option spatial_options[] = {
-    { .name = "rate",
-      .kind = MOTH_OPTION_NUMBER,
-      .fallback = MOTH_REQUIRED,
-      .position = 1,
-      .low = 0,
-      .high = 1,
-      .doc = "share of channels that are set to 0 in training" },
+    SHARE("rate", "share of channels that are set to 0 in training"),
     MOTH_OPTION_DATA_FORMAT,
     MOTH_OPTIONS_END,
 };
