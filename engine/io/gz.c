@@ -1,22 +1,9 @@
 #include "io/gz.h"
 
-#include "core/memory.h"
 #include "io/message.h"
 
 /* One call of inflate makes at most this much, so that Ctrl-C is seen soon. */
 enum { INFLATE_MAX = 1 << 20 };
-
-static voidpf gz_alloc(voidpf opaque, uInt items, uInt size)
-{
-    (void)opaque;
-    return moth_malloc((size_t)items * size);
-}
-
-static void gz_free(voidpf opaque, voidpf memory)
-{
-    (void)opaque;
-    moth_free(memory);
-}
 
 static bool input_left(const moth_gz *gz)
 {
@@ -94,7 +81,7 @@ moth_status moth_gz_open(moth_ctx *ctx, moth_file *file, moth_gz *gz)
     gz->source = (moth_source){ gz_read, file->source.path, 0 };
     gz->file = file;
     gz->ended = false;
-    gz->stream = (z_stream){ .zalloc = gz_alloc, .zfree = gz_free };
+    gz->stream = (z_stream){ MOTH_ZLIB_MEMORY };
     int code = inflateInit2(&gz->stream, 16 + MAX_WBITS); /* 16: gzip headers and checksums, nothing else */
     return code == Z_OK ? MOTH_OK : fail_inflate(ctx, gz, code);
 }

@@ -3,9 +3,8 @@
 #ifndef MOTH_IO_GZ_H
 #define MOTH_IO_GZ_H
 
-#include <zlib.h>
-
 #include "io/file.h"
+#include "io/zlib_memory.h"
 
 typedef struct moth_gz {
     moth_source source; /* first; `at` counts inflated bytes */

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define ZLIB_CONST
-#include <zlib.h>
+#include "io/zlib_memory.h"
 
 enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGB_ALPHA = 6 };
 
@@ -224,18 +223,6 @@ typedef struct inflater {
     uint8_t extra; /* where a byte goes that should not be there */
 } inflater;
 
-static voidpf zlib_alloc(voidpf user, uInt items, uInt size)
-{
-    (void)user;
-    return moth_malloc((size_t)items * size);
-}
-
-static void zlib_free(voidpf user, voidpf memory)
-{
-    (void)user;
-    moth_free(memory);
-}
-
 /* Moves on to the next IDAT chunk; false when there is none. */
 static bool more_input(inflater *z)
 {
@@ -445,7 +432,7 @@ static moth_status read_passes(const png *p, inflater *z, uint8_t *pixels)
 
 static moth_status read_pixels(const png *p, uint8_t *pixels)
 {
-    inflater z = { .p = p, .position = p->first_data, .stream = { .zalloc = zlib_alloc, .zfree = zlib_free } };
+    inflater z = { .p = p, .position = p->first_data, .stream = { MOTH_ZLIB_MEMORY } };
     if (inflateInit(&z.stream) != Z_OK) {
         return moth_fail_memory(p->ctx, 1 << 15);
     }

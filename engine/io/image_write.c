@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ZLIB_CONST
-#include <zlib.h>
-
 #include "io/message.h"
 #include "io/output.h"
+#include "io/zlib_memory.h"
 
 typedef struct writer {
     moth_ctx *ctx;
@@ -151,23 +149,11 @@ static moth_status write_rows(writer *w)
     return deflate_bytes(w, NULL, 0, Z_FINISH);
 }
 
-static voidpf zlib_alloc(voidpf user, uInt items, uInt size)
-{
-    (void)user;
-    return moth_malloc((size_t)items * size);
-}
-
-static void zlib_free(voidpf user, voidpf memory)
-{
-    (void)user;
-    moth_free(memory);
-}
-
 static moth_status write_data(writer *w)
 {
     size_t row = w->length + FRONT, room = 2 * row + FILTERS * (w->length + 1);
     uint8_t *memory = moth_calloc(room);
-    w->stream = (z_stream){ .zalloc = zlib_alloc, .zfree = zlib_free };
+    w->stream = (z_stream){ MOTH_ZLIB_MEMORY };
     if (!memory || deflateInit(&w->stream, Z_DEFAULT_COMPRESSION) != Z_OK) {
         moth_free(memory);
         return moth_fail_memory(w->ctx, (int64_t)room);
