@@ -89,18 +89,11 @@ const char *mothb_check_string(lua_State *L, int arg)
     return text;
 }
 
-static const char *const dtype_names[] = { [MOTH_FLOAT32] = "float32", [MOTH_INT32] = "int32", [MOTH_UINT8] = "uint8" };
-
-const char *mothb_dtype_name(moth_dtype dtype)
-{
-    return dtype_names[dtype];
-}
-
 moth_dtype mothb_check_dtype(lua_State *L, int arg)
 {
     const char *name = mothb_check_string(L, arg);
     for (int d = MOTH_FLOAT32; d <= MOTH_UINT8; d++) {
-        if (strcmp(name, dtype_names[d]) == 0) {
+        if (strcmp(name, moth_dtype_name((moth_dtype)d)) == 0) {
             return (moth_dtype)d;
         }
     }
@@ -202,6 +195,12 @@ int mothb_check_ints(lua_State *L, int arg, int64_t low, int64_t high, int max, 
         lua_pop(L, 1);
     }
     return (int)n;
+}
+
+bool mothb_fits(moth_dtype dtype, double value)
+{
+    double low = dtype == MOTH_UINT8 ? 0 : INT32_MIN, high = dtype == MOTH_UINT8 ? UINT8_MAX : INT32_MAX;
+    return dtype == MOTH_FLOAT32 || (value == floor(value) && value >= low && value <= high);
 }
 
 /* ---- options ---- */

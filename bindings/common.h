@@ -133,7 +133,7 @@ double mothb_opt_number(lua_State *L, int arg, double fallback);
 bool mothb_opt_bool(lua_State *L, int arg, bool fallback); /* true or false, nothing else */
 const char *mothb_check_string(lua_State *L, int arg);     /* without NUL bytes: paths, names */
 moth_dtype mothb_check_dtype(lua_State *L, int arg);
-const char *mothb_dtype_name(moth_dtype dtype);
+bool mothb_fits(moth_dtype dtype, double value); /* can an element be the value */
 
 /* A symbolic size: while tracing, x.shape[1] where that is a multiple of the rows of the run. */
 typedef struct mothb_size {

@@ -64,7 +64,7 @@ static void add_tensor(lua_State *L, luaL_Buffer *text, int index, int64_t rows)
         m.shape[0] = -1;
     }
     moth_meta_text(&m, shape, sizeof shape);
-    luaL_addstring(text, mothb_dtype_name(m.dtype));
+    luaL_addstring(text, moth_dtype_name(m.dtype));
     luaL_addstring(text, shape);
     luaL_addchar(text, t->requires_grad ? 'g' : ' ');
 }

@@ -42,9 +42,8 @@ static moth_tensor *new_tensor(lua_State *L, const creation *c, int rank, const 
 
 static void check_value(lua_State *L, int arg, moth_dtype dtype, double value)
 {
-    double low = dtype == MOTH_UINT8 ? 0 : INT32_MIN, high = dtype == MOTH_UINT8 ? UINT8_MAX : INT32_MAX;
-    if (dtype != MOTH_FLOAT32 && !(value == floor(value) && value >= low && value <= high)) {
-        mothb_arg_error(L, arg, "%.14g does not fit %s", value, mothb_dtype_name(dtype));
+    if (!mothb_fits(dtype, value)) {
+        mothb_arg_error(L, arg, "%.14g does not fit %s", value, moth_dtype_name(dtype));
     }
 }
 

@@ -6,7 +6,7 @@ void mothb_set_requires_grad(lua_State *L, moth_tensor *t, bool wanted)
 {
     if (t->meta.dtype != MOTH_FLOAT32) {
         mothb_error(L, "requires_grad_: only float32 tensors can have gradients, this one is %s",
-                    mothb_dtype_name(t->meta.dtype));
+                    moth_dtype_name(t->meta.dtype));
     }
     if (t->node || moth_tensor_is_symbolic(t)) {
         mothb_error(L, "requires_grad_: this tensor was computed from others; use detach first");

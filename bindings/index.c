@@ -1,6 +1,5 @@
 /* Parts of a tensor by position: t[i], t[{i, {first, last}, {}}], as views, and assignment to them. Positions count
  * from 1, ranges include both ends, dims that are left out are taken whole. */
-#include <math.h>
 #include <string.h>
 
 #include "tensor.h"
@@ -181,10 +180,8 @@ int mothb_tensor_index(lua_State *L)
 /* A number that goes into an integer tensor must be one. */
 static void check_fits(lua_State *L, const moth_tensor *t, double value)
 {
-    double low = t->meta.dtype == MOTH_UINT8 ? 0 : INT32_MIN,
-           high = t->meta.dtype == MOTH_UINT8 ? UINT8_MAX : INT32_MAX;
-    if (t->meta.dtype != MOTH_FLOAT32 && !(value == floor(value) && value >= low && value <= high)) {
-        mothb_error(L, "%.14g does not fit into a tensor of %s", value, mothb_dtype_name(t->meta.dtype));
+    if (!mothb_fits(t->meta.dtype, value)) {
+        mothb_error(L, "%.14g does not fit into a tensor of %s", value, moth_dtype_name(t->meta.dtype));
     }
 }
 
@@ -266,7 +263,7 @@ int mothb_tensor_newindex(lua_State *L)
     }
     if (value->meta.dtype == MOTH_FLOAT32 && t->meta.dtype != MOTH_FLOAT32) {
         return mothb_error(L, "assignment: the value is float32, the tensor %s; convert it with to",
-                           mothb_dtype_name(t->meta.dtype));
+                           moth_dtype_name(t->meta.dtype));
     }
     value = push_expanded(L, value, &part);
     moth_tensor **view = mothb_new_tensor(L);

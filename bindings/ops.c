@@ -277,8 +277,8 @@ static void store_traced(lua_State *L, const mothb_change *change, moth_tensor *
 {
     moth_tensor *t = change->t;
     if (value->meta.dtype != t->meta.dtype) {
-        mothb_error(L, "%s: the result is %s, the tensor %s", change->what, mothb_dtype_name(value->meta.dtype),
-                    mothb_dtype_name(t->meta.dtype));
+        mothb_error(L, "%s: the result is %s, the tensor %s", change->what, moth_dtype_name(value->meta.dtype),
+                    moth_dtype_name(t->meta.dtype));
     }
     if (moth_tensor_is_symbolic(t)) {
         moth_tensor_rebind(t, value);
@@ -324,7 +324,7 @@ void mothb_change_store(lua_State *L, const mothb_change *change, moth_tensor *v
     }
     if (value->meta.dtype == MOTH_FLOAT32 && t->meta.dtype != MOTH_FLOAT32) {
         mothb_error(L, "%s: the result is float32, the tensor %s; convert it with to", change->what,
-                    mothb_dtype_name(t->meta.dtype));
+                    moth_dtype_name(t->meta.dtype));
     }
     if (ctx->grad_enabled && t->meta.dtype == MOTH_FLOAT32 && (t->requires_grad || value->requires_grad)) {
         if (value->meta.dtype == MOTH_FLOAT32) {

@@ -51,7 +51,7 @@ static bool push_field(lua_State *L, moth_tensor *t, const char *name)
     if (strcmp(name, "shape") == 0) {
         push_shape(L, t);
     } else if (strcmp(name, "dtype") == 0) {
-        lua_pushstring(L, mothb_dtype_name(t->meta.dtype));
+        lua_pushstring(L, moth_dtype_name(t->meta.dtype));
     } else if (strcmp(name, "requires_grad") == 0) {
         lua_pushboolean(L, t->requires_grad);
     } else if (strcmp(name, "grad") == 0) {
