@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "core/nearest.h"
 
 /* ---- numbers ---- */
 
@@ -207,50 +208,16 @@ bool mothb_fits(moth_dtype dtype, double value)
 
 const char mothb_option_mark = 0;
 
-int mothb_distance(const char *a, const char *b)
-{
-    enum { LONGEST = 40 };
-    int row[LONGEST + 1];
-    int m = (int)strlen(a), n = (int)strlen(b);
-    if (m > LONGEST || n > LONGEST) {
-        return LONGEST;
-    }
-    for (int j = 0; j <= n; j++) {
-        row[j] = j;
-    }
-    for (int i = 1; i <= m; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            best = best < row[j] + 1 ? best : row[j] + 1;
-            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-        }
-    }
-    return row[n];
-}
-
 int mothb_unknown_name(lua_State *L, const char *what, const char *name, const char *const *known)
 {
-    char list[512] = "";
-    size_t used = 0;
-    const char *nearest = NULL;
-    int best = (int)strlen(name) / 2 + 1;
+    moth_known list = moth_known_for(name);
     for (int i = 0; known[i]; i++) {
-        int d = mothb_distance(name, known[i]);
-        if (d < best) {
-            best = d;
-            nearest = known[i];
-        }
-        if (used < sizeof list) {
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
-        }
+        moth_known_add(&list, known[i]);
     }
-    if (nearest) {
-        return mothb_error(L, "%s '%.60s'; did you mean '%s'? Known: %s", what, name, nearest, list);
+    if (list.nearest) {
+        return mothb_error(L, "%s '%.60s'; did you mean '%s'? Known: %s", what, name, list.nearest, list.text);
     }
-    return mothb_error(L, "%s '%.60s'; known: %s", what, name, list);
+    return mothb_error(L, "%s '%.60s'; known: %s", what, name, list.text);
 }
 
 static bool is_known(const char *name, const char *const *known)

@@ -164,9 +164,6 @@ void mothb_check_options(lua_State *L, int arg, const char *const *known);
 int mothb_option(lua_State *L, int arg, const char *name);
 extern const char mothb_option_mark;
 
-/* Edit distance of two names (Levenshtein). */
-int mothb_distance(const char *a, const char *b);
-
 /* Raises "where: unknown option 'lr2' …" for `name`; known ends with NULL. */
 int mothb_unknown_name(lua_State *L, const char *what, const char *name, const char *const *known);
 

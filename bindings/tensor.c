@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nearest.h"
 #include "tensor/format.h"
 
 static const char methods_key = 0;
@@ -69,26 +70,17 @@ static int unknown_field(lua_State *L, const char *name)
     enum { N_FIELDS = sizeof fields / sizeof fields[0] };
     lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
     int methods = lua_gettop(L);
-    const char *nearest = NULL;
-    int best = (int)strlen(name) / 2 + 1;
+    moth_known known = moth_known_for(name);
     for (int i = 0; i < N_FIELDS; i++) {
-        int d = mothb_distance(name, fields[i]);
-        nearest = d < best ? fields[i] : nearest;
-        best = d < best ? d : best;
+        moth_known_add(&known, fields[i]);
     }
     lua_pushnil(L);
     while (lua_next(L, methods)) {
         lua_pop(L, 1);
-        const char *method = lua_tostring(L, -1);
-        int d = mothb_distance(name, method);
-        /* the order of lua_next must not decide */
-        if (d < best || (d == best && nearest && strcmp(method, nearest) < 0)) {
-            nearest = method;
-            best = d;
-        }
+        moth_known_add(&known, lua_tostring(L, -1));
     }
-    if (nearest) {
-        return mothb_error(L, "a tensor has no field or method '%.60s'; did you mean '%s'?", name, nearest);
+    if (known.nearest) {
+        return mothb_error(L, "a tensor has no field or method '%.60s'; did you mean '%s'?", name, known.nearest);
     }
     return mothb_error(L, "a tensor has no field or method '%.60s'", name);
 }

@@ -12,7 +12,9 @@ static int min3(int a, int b, int c)
     return m < c ? m : c;
 }
 
-int moth_edit_distance(const char *a, const char *b)
+/* Levenshtein distance of two names: how many letters must be changed, added or removed. Capital and small letters are
+ * the same, and what comes after MAX_NAME letters does not count. */
+static int edit_distance(const char *a, const char *b)
 {
     int row[MAX_NAME + 1];
     int n = (int)strlen(b) < MAX_NAME ? (int)strlen(b) : MAX_NAME;
@@ -34,8 +36,8 @@ int moth_edit_distance(const char *a, const char *b)
 
 moth_known moth_known_for(const char *wanted)
 {
-    /* more than a third of the letters wrong is another word */
-    return (moth_known){ .wanted = wanted, .best = (int)strlen(wanted) / 3 + 2 };
+    int length = (int)strnlen(wanted, MAX_NAME);
+    return (moth_known){ .wanted = wanted, .best = length / 3 + 2 }; /* more than a third wrong is another word */
 }
 
 void moth_known_add(moth_known *known, const char *name)
@@ -45,8 +47,8 @@ void moth_known_add(moth_known *known, const char *name)
     if (written > 0 && known->used + (size_t)written < sizeof known->text) {
         known->used += (size_t)written;
     }
-    int d = moth_edit_distance(known->wanted, name);
-    if (d < known->best) {
+    int d = edit_distance(known->wanted, name);
+    if (d < known->best || (d == known->best && known->nearest && strcmp(name, known->nearest) < 0)) {
         known->best = d;
         known->nearest = name;
     }

@@ -6,17 +6,13 @@
 
 enum { MOTH_KNOWN_TEXT = 512, MOTH_HINT_TEXT = 96 };
 
-/* Levenshtein distance of two names: how many letters must be changed, added or removed. Capital and small letters are
- * the same, and what comes after 64 characters does not count. */
-int moth_edit_distance(const char *a, const char *b);
-
 /* The known names as one text, and the one that is meant probably. */
 typedef struct moth_known {
     const char *wanted; /* borrowed */
     char text[MOTH_KNOWN_TEXT];
     size_t used;
     const char *nearest; /* borrowed; NULL: none is near */
-    int best;
+    int best;            /* its distance; of two as near the first in the alphabet, whatever the order of names */
 } moth_known;
 
 moth_known moth_known_for(const char *wanted);
