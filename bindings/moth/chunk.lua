@@ -200,6 +200,16 @@ function Session:get(name)
     return cell and cell.get()
 end
 
+--- What a name stands for at the prompt: a local of the session, else a global.
+---@param name string
+---@return any
+function Session:lookup(name)
+    if self.cells[name] then
+        return self:get(name)
+    end
+    return rawget(_G, name)
+end
+
 ---@return string[] names of the locals, sorted
 function Session:names()
     local names = {}

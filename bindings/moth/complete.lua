@@ -21,38 +21,6 @@ local complete = {}
 
 -- ---- what stands before the cursor ----
 
---- Value of the variable: a local of the session, else a global.
-local function variable(name, session)
-    if session.cells[name] then
-        return session:get(name)
-    end
-    return rawget(_G, name)
-end
-
---- Value of the expression that ends at token `at`, where that can be known without running anything: names, fields and
---- literal indices. Also the index of its first token.
-local function resolve(tokens, at, session)
-    local token = tokens[at]
-    local before = tokens[at - 1]
-    if not token then
-        return nil
-    elseif token.kind == "name" then
-        if before and (before.text == "." or before.text == ":") then
-            return members.get(resolve(tokens, at - 2, session), token.text)
-        end
-        return variable(token.text, session)
-    elseif token.kind == "string" then
-        return ""
-    elseif token.text == ")" and before and before.kind == "string" then
-        return ""
-    elseif token.text == "]" and tokens[at - 2] and tokens[at - 2].text == "[" then
-        local key = before.kind == "number" and tonumber(before.text)
-            or before.kind == "string" and before.text:match "^[\"'](.*)[\"']$"
-        return key and members.get(resolve(tokens, at - 3, session), key)
-    end
-    return nil
-end
-
 --- Index of the innermost bracket that is open at the end.
 local function open_bracket(tokens, last)
     local depth = 0
@@ -88,7 +56,7 @@ local function returned_names(tokens, at, session)
     if not name or name.kind ~= "name" then
         return nil
     end
-    local entry = reference.find(resolve(tokens, callee, session))
+    local entry = reference.find(members.resolve(tokens, callee, session))
     local mark = tokens[callee - 1]
     if not entry and mark and mark.text == ":" then
         -- A chain of calls: tensors mostly give tensors.
@@ -118,9 +86,9 @@ local function open_call(tokens, last, session)
     if not tokens[callee] or tokens[callee].kind ~= "name" then
         return nil
     end
-    local entry = reference.find(resolve(tokens, callee, session))
+    local entry = reference.find(members.resolve(tokens, callee, session))
     if not entry and tokens[callee - 1] and tokens[callee - 1].text == ":" then
-        entry = reference.find_method(resolve(tokens, callee - 2, session), tokens[callee].text)
+        entry = reference.find_method(members.resolve(tokens, callee - 2, session), tokens[callee].text)
     end
     return entry, brace
 end
@@ -199,7 +167,7 @@ local function variable_items(tokens, session)
         end
     end
     for name in pairs(names) do
-        items[#items + 1] = { name = name, suffix = suffix_of(variable(name, session)) }
+        items[#items + 1] = { name = name, suffix = suffix_of(session:lookup(name)) }
     end
     for word in pairs(lexer.keywords) do
         items[#items + 1] = { name = word }
@@ -260,7 +228,7 @@ local function string_items(tokens, word, session)
         if tokens[callee].text == "help" then
             return choice_items(reference.names())
         end
-        local entry = reference.find(resolve(tokens, callee, session))
+        local entry = reference.find(members.resolve(tokens, callee, session))
         local first = entry and entry.options and entry.options[1]
         if first and first.choices then
             return choice_items(first.choices)
@@ -310,7 +278,7 @@ function complete.candidates(text, cursor, session)
     local before = tokens[at]
     local found = { from = cursor - #word + 1, word = word }
     if before and (before.text == "." or before.text == ":") then
-        local value = resolve(tokens, at - 1, session)
+        local value = members.resolve(tokens, at - 1, session)
         local names = value == nil and returned_names(tokens, at - 1, session)
         found.items = names and class_items(names, before.text == ":") or member_items(value, before.text == ":")
         return found

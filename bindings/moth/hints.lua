@@ -5,13 +5,6 @@ local options = require "moth.options"
 
 local hints = {}
 
-local function variable(name, session)
-    if session.cells[name] then
-        return session:get(name)
-    end
-    return rawget(_G, name)
-end
-
 local function variable_names(session)
     local names = session:names()
     for name in next, _G do
@@ -32,24 +25,14 @@ local function for_variable(name, session)
     return suggest(name, variable_names(session), ("there is no variable '%s'"):format(name))
 end
 
---- Value of the names joined by dots and colons that end at token `at`.
-local function resolve(tokens, at, session)
-    local before = tokens[at - 1]
-    if tokens[at].kind ~= "name" then
-        return nil
-    elseif before and (before.text == "." or before.text == ":") and at > 2 then
-        return members.get(resolve(tokens, at - 2, session), tokens[at].text)
-    end
-    return variable(tokens[at].text, session)
-end
-
 --- The first place in the text where `name` is looked up in something that lacks it.
 local function for_member(name, text, session)
     local tokens = lexer.tokens(text)
     for i, token in ipairs(tokens) do
         local mark = tokens[i - 1] and tokens[i - 1].text
-        if i > 2 and token.text == name and (mark == "." or mark == ":") then
-            local owner = resolve(tokens, i - 2, session)
+        local of_name = i > 2 and tokens[i - 2].kind == "name" and (mark == "." or mark == ":")
+        if of_name and token.text == name then
+            local owner = members.resolve(tokens, i - 2, session)
             local kind = type(owner)
             if (kind == "table" or kind == "userdata" or kind == "string") and members.get(owner, name) == nil then
                 local what = ("'%s' has no '%s'"):format(tokens[i - 2].text, name)
@@ -91,7 +74,7 @@ function hints.for_nil(text, session)
     local first, last = tokens[1], tokens[#tokens]
     if #tokens == 1 then
         return not session.cells[first.text] and for_variable(first.text, session) or nil
-    elseif variable(first.text, session) == nil then
+    elseif session:lookup(first.text) == nil then
         return for_variable(first.text, session)
     end
     return for_member(last.text, text, session)

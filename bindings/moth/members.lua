@@ -1,4 +1,5 @@
---- What a value offers by name: fields of tables, fields and methods of moth's objects. For completion and for hints.
+--- What stands behind names that are typed, and what a value offers by name: fields of tables, fields and methods of
+--- moth's objects. For completion and for hints.
 local core = require "moth.core"
 local debug = debug
 
@@ -18,6 +19,34 @@ function members.get(value, name)
         return value[name]
     end)
     return ok and found or nil
+end
+
+--- Value of the expression that ends at token `at`, where that can be known without running anything: names, fields and
+--- literal indices.
+---@param tokens moth.Token[]
+---@param at integer
+---@param session moth.Session
+---@return any
+function members.resolve(tokens, at, session)
+    local token = tokens[at]
+    local before = tokens[at - 1]
+    if not token then
+        return nil
+    elseif token.kind == "name" then
+        if before and (before.text == "." or before.text == ":") then
+            return members.get(members.resolve(tokens, at - 2, session), token.text)
+        end
+        return session:lookup(token.text)
+    elseif token.kind == "string" then
+        return ""
+    elseif token.text == ")" and before and before.kind == "string" then
+        return ""
+    elseif token.text == "]" and tokens[at - 2] and tokens[at - 2].text == "[" then
+        local key = before.kind == "number" and tonumber(before.text)
+            or before.kind == "string" and before.text:match "^[\"'](.*)[\"']$"
+        return key and members.get(members.resolve(tokens, at - 3, session), key)
+    end
+    return nil
 end
 
 local function add_keys(t, into)

@@ -36,7 +36,7 @@ end
 local function returns_self(text, value, session)
     local tokens = lexer.tokens(text)
     local name = tokens[1] and tokens[1].text
-    local object = session.cells[name] and session:get(name) or rawget(_G, name)
+    local object = session:lookup(name)
     return #tokens > 1 and type(value) == "userdata" and object == value
 end
 
