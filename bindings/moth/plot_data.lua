@@ -345,4 +345,18 @@ function data.histogram(values, bins, most)
     return edges, counts
 end
 
+--- The lists that all series of a panel have under some keys.
+---@param panel table
+---@param ... string  "x", "low"
+---@return number[][]
+function data.lists(panel, ...)
+    local lists = {}
+    for _, series in ipairs(panel.series) do
+        for _, key in ipairs { ... } do
+            lists[#lists + 1] = series[key]
+        end
+    end
+    return lists
+end
+
 return data

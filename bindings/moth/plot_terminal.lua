@@ -147,16 +147,6 @@ local function draw_all(canvas, panel, to_column, to_row)
     end
 end
 
-local function all_lists(panel, ...)
-    local lists = {}
-    for _, series in ipairs(panel.series) do
-        for _, key in ipairs { ... } do
-            lists[#lists + 1] = series[key]
-        end
-    end
-    return lists
-end
-
 -- Labels below the axis at the columns of its ticks, as many as have room.
 local function label_row(ticks, to_column, columns)
     local row, free_from = (" "):rep(columns), 0
@@ -236,8 +226,8 @@ local function floor_line(ticks, to_column, columns, chars)
 end
 
 local function curves(panel, style)
-    local x_axis = data.axis(all_lists(panel, "x"), { log = panel.xlog, limits = panel.xlim, what = "x" })
-    local y_axis = data.axis(all_lists(panel, "y", "low", "high"),
+    local x_axis = data.axis(data.lists(panel, "x"), { log = panel.xlog, limits = panel.xlim, what = "x" })
+    local y_axis = data.axis(data.lists(panel, "y", "low", "high"),
         { log = panel.ylog, limits = panel.ylim, what = "y" })
     data.pad(y_axis, panel.ylim, 0.02)
     local chars, rows = axis_chars(style), style.rows
