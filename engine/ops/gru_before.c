@@ -1,28 +1,29 @@
 /* gru_before: a whole sequence of gated recurrent units as first published (Cho et al. 2014): the reset gate acts
  * before the product. gru.c has the form in use today.
  *
- *   z (B, T, 3U), recurrent (U, 3U), h0 (B, U), mask (B, T) bytes; the last two may be absent (0, all on)
+ *   z (B, T, 3U), recurrent (U, 3U), h0 (B, U), mask (B, T) bytes, kept (B, 3U) bytes; the last three may be absent (0,
+ * all on, all)
  *   -> y (B, T, U) and, for the gradient, gates (B, T, 3U) and reset (B, T, U)
  *
  * In blocks u, r, g of the last dim as in Keras (there z, r, h), with a the activation and s the recurrent one:
  *
  *   u, r = s(z + h recurrent)   g = a(z + (r h) recurrent)   y = h = u h + (1 - u) g
  *
- * so a step takes two products. reset holds r h. z, masked steps and reverse as in lstm.c. */
+ * so a step takes two products. reset holds r h. z, masked steps, kept and reverse as in lstm.c; the
+ * third set of kept goes with h before r does, and so into reset. */
 #include "ops/elementwise.h"
 #include "ops/recurrent.h"
 
-enum { Z, RECURRENT, H0, MASK };
+enum { Z, RECURRENT, H0, MASK, KEPT };
 enum { Y, GATES, RESET };
-enum { BACK_GATES, BACK_Y, BACK_RECURRENT, BACK_DY, BACK_H0, BACK_MASK, BACK_INPUTS };
+enum { BACK_GATES, BACK_Y, BACK_RECURRENT, BACK_DY, BACK_H0, BACK_MASK, BACK_KEPT, BACK_INPUTS };
 enum { DZ, DH0, BACK_OUTPUTS };
 
 /* ---- forward ---- */
 
 static moth_status gru_before_infer(moth_infer *q)
 {
-    MOTH_TRY(moth_check_cell(q, 3, 1));
-    MOTH_TRY(moth_check_activations(q));
+    MOTH_TRY(moth_check_cell(q, 3, 1, KEPT));
     for (int k = Y; k <= RESET; k++) {
         out_like(&q->out[k], q->in[Z]);
         q->out[k].shape[2] = (k == GATES ? 3 : 1) * q->in[RECURRENT]->shape[0];
@@ -36,6 +37,15 @@ static bool gru_before_whole(const moth_attrs *attrs, const moth_meta *const *in
     (void)in;
     (void)out;
     return i == RECURRENT;
+}
+
+/* One row of r h, or of its gradient: h as the third gate keeps it. */
+static void leave_out(const moth_cell *cell, int64_t row, moth_real *reset)
+{
+    if (cell->kept.on) {
+        const moth_kept kept = moth_kept_from(cell, row, 2);
+        moth_kept_apply(&kept, 1, cell->units, reset, cell->units, reset);
+    }
 }
 
 /* First half of a step: the gates and r h. */
@@ -57,6 +67,7 @@ static void open_gates(const moth_cell *cell, const moth_step *step, const moth_
     for (int64_t j = 0; j < n; j++) {
         reset[j] = h ? r[j] * h[j] : 0;
     }
+    leave_out(cell, step->row, reset);
 }
 
 /* Second half: step->product is r h times the third block of recurrent. */
@@ -89,10 +100,11 @@ static void forward_step(const moth_cell *cell, int64_t tile, int64_t rows, int6
     const moth_real *h = moth_state_before(cell, &start, states, first);
     for (int half = 0; half < 2; half++) {
         int64_t width = half == 0 ? 2 * n : n;
-        if (h) {
-            const moth_real *from = half == 0 ? h : reals(&call->out[RESET]) + start.at * n;
-            moth_gemm(false, false, rows, width, n, from, half == 1 || k > 0 ? pitch : n,
-                      cell->recurrent + half * 2 * n, 3 * n, 0, product, width);
+        if (h && half == 0) {
+            moth_cell_product(cell, tile, rows, h, k > 0 ? pitch : n, 2, product);
+        } else if (h) {
+            moth_gemm(false, false, rows, n, n, reals(&call->out[RESET]) + start.at * n, pitch, cell->recurrent + 2 * n,
+                      3 * n, 0, product, n);
         }
         for (int64_t r = 0; r < rows; r++) {
             moth_step step = moth_cell_step(cell, tile + r, k);
@@ -104,21 +116,24 @@ static void forward_step(const moth_cell *cell, int64_t tile, int64_t rows, int6
 
 static size_t gru_before_scratch(const moth_call *call)
 {
-    return (size_t)(MOTH_ROW_TILE * 2 * call->in[RECURRENT].shape[0]) * sizeof(moth_real);
+    int64_t n = MOTH_ROW_TILE * 2 * call->in[RECURRENT].shape[0];
+    return (size_t)(n + moth_kept_scratch(call, RECURRENT, KEPT)) * sizeof(moth_real);
 }
 
 static bool gru_before_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
 {
-    const moth_cell cell = moth_cell_of(call, &call->in[Z], RECURRENT, MASK);
+    moth_real *scratch = (moth_real *)(void *)worker->scratch;
+    const moth_cell cell = moth_cell_of(call, &call->in[Z], RECURRENT, MASK, KEPT,
+                                        scratch + MOTH_ROW_TILE * 2 * call->in[RECURRENT].shape[0]);
     for (int64_t tile = r0; tile < r1; tile += MOTH_ROW_TILE) {
         for (int64_t k = 0; k < cell.steps; k++) {
-            forward_step(&cell, tile, min64(MOTH_ROW_TILE, r1 - tile), k, (moth_real *)(void *)worker->scratch);
+            forward_step(&cell, tile, min64(MOTH_ROW_TILE, r1 - tile), k, scratch);
         }
     }
     return true;
 }
 
-/* ---- backward: (gates, y, recurrent, dy, h0, mask) -> dz, dh0; h0, mask may be absent ---- */
+/* ---- backward: (gates, y, recurrent, dy, h0, mask, kept) -> dz, dh0; the last three may be absent ---- */
 
 static moth_status gru_before_grad_infer(moth_infer *q)
 {
@@ -188,25 +203,29 @@ static void backward_step(const moth_cell *cell, int64_t tile, int64_t rows, int
     moth_gemm(false, true, rows, n, n, dz + 2 * n, pitch, cell->recurrent + 2 * n, 3 * n, 0, dreset, n);
     for (int64_t r = 0; r < rows; r++) {
         moth_step step = moth_cell_step(cell, tile + r, k);
+        leave_out(cell, step.row, dreset + r * n);
         close_gates(cell, &step, dreset + r * n, dh + r * n);
     }
-    moth_gemm(false, true, rows, n, 2 * n, dz, pitch, cell->recurrent, 3 * n, 1, dh, n);
+    moth_cell_product_back(cell, tile, rows, dz, pitch, 2, true, dh);
 }
 
 static size_t gru_before_grad_scratch(const moth_call *call)
 {
-    return (size_t)(MOTH_ROW_TILE * call->in[BACK_RECURRENT].shape[0]) * sizeof(moth_real);
+    int64_t n = MOTH_ROW_TILE * call->in[BACK_RECURRENT].shape[0];
+    return (size_t)(n + moth_kept_scratch(call, BACK_RECURRENT, BACK_KEPT)) * sizeof(moth_real);
 }
 
 static bool gru_before_grad_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
 {
-    const moth_cell cell = moth_cell_of(call, &call->in[BACK_GATES], BACK_RECURRENT, BACK_MASK);
+    moth_real *scratch = (moth_real *)(void *)worker->scratch;
+    const moth_cell cell = moth_cell_of(call, &call->in[BACK_GATES], BACK_RECURRENT, BACK_MASK, BACK_KEPT,
+                                        scratch + MOTH_ROW_TILE * call->in[BACK_RECURRENT].shape[0]);
     for (int64_t tile = r0; tile < r1; tile += MOTH_ROW_TILE) {
         int64_t rows = min64(MOTH_ROW_TILE, r1 - tile);
         moth_real *dh = reals(&call->out[DH0]) + tile * cell.units;
         moth_copy_or_clear(NULL, dh, rows * cell.units);
         for (int64_t k = cell.steps - 1; k >= 0; k--) {
-            backward_step(&cell, tile, rows, k, dh, (moth_real *)(void *)worker->scratch);
+            backward_step(&cell, tile, rows, k, dh, scratch);
         }
     }
     return true;
@@ -230,10 +249,9 @@ static moth_tensor *emit_weight_gradient(moth_grad *g, moth_tensor *h0, moth_ten
 {
     int64_t n = g->x[RECURRENT]->meta.shape[0];
     moth_attrs gates = { .i = { 2, 0, 2 * n } }, state = { .i = { 2, 2 * n, 3 * n } }, columns = { .i = { 1 } };
-    moth_tensor *before = moth_emit_states_before(g, g->y[Y], h0);
     moth_tensor *d_gates = MOTH_EMIT(g->scope, &MOTH_OP(slice), &gates, dz);
     moth_tensor *d_state = MOTH_EMIT(g->scope, &MOTH_OP(slice), &state, dz);
-    moth_tensor *left = MOTH_EMIT(g->scope, &MOTH_OP(weight_product), NULL, before, d_gates);
+    moth_tensor *left = d_gates ? moth_emit_recurrent_gradient(g, g->y[Y], h0, KEPT, d_gates, 2) : NULL;
     moth_tensor *right = MOTH_EMIT(g->scope, &MOTH_OP(weight_product), NULL, g->y[RESET], d_state);
     return MOTH_EMIT(g->scope, &MOTH_OP(cat), &columns, left, right);
 }
@@ -241,7 +259,8 @@ static moth_tensor *emit_weight_gradient(moth_grad *g, moth_tensor *h0, moth_ten
 static void gru_before_gradient(moth_grad *g)
 {
     moth_tensor *h0 = grad_has(g, H0) ? g->x[H0] : NULL, *mask = grad_has(g, MASK) ? g->x[MASK] : NULL;
-    moth_tensor *in[BACK_INPUTS] = { g->y[GATES], g->y[Y], g->x[RECURRENT], g->dy[Y], h0, mask }, *out[BACK_OUTPUTS];
+    moth_tensor *kept = grad_has(g, KEPT) ? g->x[KEPT] : NULL, *out[BACK_OUTPUTS];
+    moth_tensor *in[BACK_INPUTS] = { g->y[GATES], g->y[Y], g->x[RECURRENT], g->dy[Y], h0, mask, kept };
     if (!g->scope->emit(g->scope, &gru_before_grad, g->attrs, BACK_INPUTS, in, out)) {
         return;
     }
@@ -257,15 +276,14 @@ static void gru_before_gradient(moth_grad *g)
 /* ---- the op ---- */
 
 static const moth_attr_spec gru_before_attrs[] = {
-    MOTH_CELL_ATTR_ACTIVATION,
-    MOTH_CELL_ATTR_RECURRENT_ACTIVATION,
-    MOTH_CELL_ATTR_REVERSE,
-    { .kind = MOTH_ATTR_END },
+    MOTH_CELL_ATTR_ACTIVATION, MOTH_CELL_ATTR_RECURRENT_ACTIVATION, MOTH_CELL_ATTR_REVERSE,
+    MOTH_CELL_ATTR_RATE,       { .kind = MOTH_ATTR_END },
 };
 
 #define SEQUENCE(b, t, u) MOTH_REALS(-2, 2, 0, 3, b, t, 3 * (u)), MOTH_REALS(-1, 1, 0, 2, u, 3 * (u))
 #define STATE(b, u) MOTH_REALS(-1, 1, 0, 2, b, u)
 #define STEPS_ON(b, t) MOTH_IN(MOTH_UINT8, 0, 1, 0, 2, b, t)
+#define KEPT_STATES(b, u) MOTH_IN(MOTH_UINT8, 0, 1, 0, 2, b, 3 * (u))
 #define WITH(activation, recurrent, reverse) \
     .attrs.i = { MOTH_RECURRENT_##activation, MOTH_RECURRENT_##recurrent, reverse }
 
@@ -275,6 +293,10 @@ static const moth_case gru_before_cases[] = {
     { .in = { SEQUENCE(5, 6, 3), STATE(5, 3), STEPS_ON(5, 6) }, .n_in = 4, WITH(TANH, SIGMOID, 0) },
     { .in = { SEQUENCE(5, 6, 3), { .rank = -1 }, STEPS_ON(5, 6) }, .n_in = 4, WITH(SOFTSIGN, HARD_SIGMOID, 1) },
     { .in = { SEQUENCE(2, 3, 1) }, .n_in = 2, WITH(RELU, SIGMOID, 0) },
+    { .in = { SEQUENCE(67, 3, 2), STATE(67, 2), STEPS_ON(67, 3), KEPT_STATES(67, 2) },
+      .n_in = 5,
+      WITH(TANH, SIGMOID, 1),
+      .attrs.f = { 0.3 } },
     { .n_in = 0 },
 };
 
@@ -282,7 +304,7 @@ const moth_op MOTH_OP(gru_before) = {
     .name = "gru_before",
     .doc = "a sequence of gated recurrent units, reset gate before the product, gates in the order z, r, h",
     .min_in = 2,
-    .max_in = 4,
+    .max_in = KEPT + 1,
     .n_out = 3,
     .n_visible = 1,
     .attrs = gru_before_attrs,
@@ -291,7 +313,7 @@ const moth_op MOTH_OP(gru_before) = {
     .whole = gru_before_whole,
     .worker_scratch = gru_before_scratch,
     .gradient = gru_before_gradient,
-    .saves_in = 1u << RECURRENT | 1u << H0 | 1u << MASK,
+    .saves_in = 1u << RECURRENT | 1u << H0 | 1u << MASK | 1u << KEPT,
     .saves_out = 1u << Y | 1u << GATES | 1u << RESET,
     .cases = MOTH_CASES(gru_before_cases),
 };

@@ -1,7 +1,7 @@
 /* lstm: a whole sequence of long short-term memory (Hochreiter, Schmidhuber 1997; forget gate of Gers et al. 2000).
  *
- *   z (B, T, 4U), recurrent (U, 4U), h0 (B, U), c0 (B, U), mask (B, T) bytes; the last three may be absent (0, 0, all
- * on)
+ *   z (B, T, 4U), recurrent (U, 4U), h0 (B, U), c0 (B, U), mask (B, T) bytes, kept (B, 4U) bytes; the last four may
+ *   be absent (0, 0, all on, all)
  *   -> y (B, T, U), c (B, T, U) and, for the gradient, gates (B, T, 4U)
  *
  * z is what the input adds: x kernel + bias of all steps, one product made outside. Step by step, in blocks i, f, g, o
@@ -9,15 +9,28 @@
  *
  *   i, f, o = s(z + h recurrent)   g = a(z + h recurrent)   c = f c + i g   y = h = o a(c)
  *
+ * with h[j] / (1 - rate) in the product of a gate where kept is set for it, 0 elsewhere (dropout of states, the same at
+ * every step: Gal and Ghahramani 2016; a set for each gate, as in Keras).
+ *
  * At a masked step h and c stay, and y repeats h. With reverse time runs backwards; y and c of a step stand where its z
  * stands, so the final state is at t = 0. Row-wise over B: for each step one product over the rows of a tile. Backward
  * gives dz and the gradients of the initial states in the same way; that of recurrent is one product over all steps. */
 #include "ops/elementwise.h"
 #include "ops/recurrent.h"
 
-enum { Z, RECURRENT, H0, C0, MASK };                                                            /* inputs */
-enum { Y, C, GATES };                                                                           /* outputs */
-enum { BACK_GATES, BACK_C, BACK_RECURRENT, BACK_DY, BACK_DC, BACK_C0, BACK_MASK, BACK_INPUTS }; /* of the gradient */
+enum { Z, RECURRENT, H0, C0, MASK, KEPT }; /* inputs */
+enum { Y, C, GATES };                      /* outputs */
+enum {
+    BACK_GATES,
+    BACK_C,
+    BACK_RECURRENT,
+    BACK_DY,
+    BACK_DC,
+    BACK_C0,
+    BACK_MASK,
+    BACK_KEPT,
+    BACK_INPUTS
+}; /* of the gradient */
 enum { DZ, DH0, DC0, BACK_OUTPUTS };
 
 /* ---- forward ---- */
@@ -25,8 +38,7 @@ enum { DZ, DH0, DC0, BACK_OUTPUTS };
 static moth_status lstm_infer(moth_infer *q)
 {
     const moth_meta *z = q->in[Z];
-    MOTH_TRY(moth_check_cell(q, 4, 2));
-    MOTH_TRY(moth_check_activations(q));
+    MOTH_TRY(moth_check_cell(q, 4, 2, KEPT));
     out_like(&q->out[GATES], z);
     for (int k = Y; k <= C; k++) {
         out_like(&q->out[k], z);
@@ -82,19 +94,21 @@ static void lstm_step(const moth_cell *cell, const moth_step *step, moth_real *s
 
 static size_t lstm_scratch(const moth_call *call)
 {
-    int64_t n = call->in[RECURRENT].shape[0];
-    return (size_t)((4 * MOTH_ROW_TILE + 1) * n) * sizeof(moth_real);
+    int64_t n = (4 * MOTH_ROW_TILE + 1) * call->in[RECURRENT].shape[0];
+    return (size_t)(n + moth_kept_scratch(call, RECURRENT, KEPT)) * sizeof(moth_real);
 }
 
 static bool lstm_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
 {
-    const moth_cell cell = moth_cell_of(call, &call->in[Z], RECURRENT, MASK);
-    moth_cell_forward(&cell, reals(&call->out[Y]), moth_given(call, H0), r0, r1, lstm_step,
-                      (moth_real *)(void *)worker->scratch);
+    moth_real *scratch = (moth_real *)(void *)worker->scratch;
+    const int64_t n = call->in[RECURRENT].shape[0];
+    const moth_cell cell =
+        moth_cell_of(call, &call->in[Z], RECURRENT, MASK, KEPT, scratch + (4 * MOTH_ROW_TILE + 1) * n);
+    moth_cell_forward(&cell, reals(&call->out[Y]), moth_given(call, H0), r0, r1, lstm_step, scratch);
     return true;
 }
 
-/* ---- backward: (gates, c, recurrent, dy, dc, c0, mask) -> dz, dh0, dc0; dy, dc, c0, mask may be absent ---- */
+/* ---- backward: (gates, c, recurrent, dy, dc, c0, mask, kept) -> dz, dh0, dc0; the last five may be absent ---- */
 
 static moth_status lstm_grad_infer(moth_infer *q)
 {
@@ -163,17 +177,18 @@ static void lstm_step_back(const moth_cell *cell, const moth_step *step, moth_re
 
 static size_t lstm_grad_scratch(const moth_call *call)
 {
-    return (size_t)(2 * call->in[BACK_RECURRENT].shape[0]) * sizeof(moth_real);
+    int64_t n = 2 * call->in[BACK_RECURRENT].shape[0];
+    return (size_t)(n + moth_kept_scratch(call, BACK_RECURRENT, BACK_KEPT)) * sizeof(moth_real);
 }
 
 static bool lstm_grad_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *worker)
 {
-    const moth_cell cell = moth_cell_of(call, &call->in[BACK_GATES], BACK_RECURRENT, BACK_MASK);
-    moth_real *dh = reals(&call->out[DH0]);
+    moth_real *scratch = (moth_real *)(void *)worker->scratch, *dh = reals(&call->out[DH0]);
+    const moth_cell cell = moth_cell_of(call, &call->in[BACK_GATES], BACK_RECURRENT, BACK_MASK, BACK_KEPT,
+                                        scratch + 2 * call->in[BACK_RECURRENT].shape[0]);
     moth_copy_or_clear(NULL, dh + r0 * cell.units, (r1 - r0) * cell.units);
     moth_copy_or_clear(NULL, reals(&call->out[DC0]) + r0 * cell.units, (r1 - r0) * cell.units);
-    moth_cell_backward(&cell, reals(&call->out[DZ]), dh, cell.mask != NULL, r0, r1, lstm_step_back,
-                       (moth_real *)(void *)worker->scratch);
+    moth_cell_backward(&cell, reals(&call->out[DZ]), dh, cell.mask != NULL, r0, r1, lstm_step_back, scratch);
     return true;
 }
 
@@ -193,16 +208,16 @@ static const moth_op lstm_grad = {
 static void lstm_gradient(moth_grad *g)
 {
     moth_tensor *h0 = grad_has(g, H0) ? g->x[H0] : NULL, *c0 = grad_has(g, C0) ? g->x[C0] : NULL;
-    moth_tensor *mask = grad_has(g, MASK) ? g->x[MASK] : NULL, *out[BACK_OUTPUTS];
-    moth_tensor *in[BACK_INPUTS] = { g->y[GATES], g->y[C], g->x[RECURRENT], g->dy[Y], g->dy[C], c0, mask };
+    moth_tensor *mask = grad_has(g, MASK) ? g->x[MASK] : NULL, *kept = grad_has(g, KEPT) ? g->x[KEPT] : NULL;
+    moth_tensor *in[BACK_INPUTS] = { g->y[GATES], g->y[C], g->x[RECURRENT], g->dy[Y], g->dy[C], c0, mask, kept };
+    moth_tensor *out[BACK_OUTPUTS];
     moth_attrs attrs = moth_cell_gradient_attrs(g, h0 && g->need[H0]);
     if (!g->scope->emit(g->scope, &lstm_grad, &attrs, BACK_INPUTS, in, out)) {
         return;
     }
     g->dx[Z] = out[DZ];
     if (g->need[RECURRENT]) {
-        moth_tensor *before = moth_emit_states_before(g, g->y[Y], h0);
-        g->dx[RECURRENT] = MOTH_EMIT(g->scope, &MOTH_OP(weight_product), NULL, before, out[DZ]);
+        g->dx[RECURRENT] = moth_emit_recurrent_gradient(g, g->y[Y], h0, KEPT, out[DZ], 4);
     }
     if (h0) {
         g->dx[H0] = out[DH0];
@@ -215,15 +230,14 @@ static void lstm_gradient(moth_grad *g)
 /* ---- the op ---- */
 
 static const moth_attr_spec lstm_attrs[] = {
-    MOTH_CELL_ATTR_ACTIVATION,
-    MOTH_CELL_ATTR_RECURRENT_ACTIVATION,
-    MOTH_CELL_ATTR_REVERSE,
-    { .kind = MOTH_ATTR_END },
+    MOTH_CELL_ATTR_ACTIVATION, MOTH_CELL_ATTR_RECURRENT_ACTIVATION, MOTH_CELL_ATTR_REVERSE,
+    MOTH_CELL_ATTR_RATE,       { .kind = MOTH_ATTR_END },
 };
 
 #define SEQUENCE(b, t, u) MOTH_REALS(-2, 2, 0, 3, b, t, 4 * (u)), MOTH_REALS(-1, 1, 0, 2, u, 4 * (u))
 #define STATES(b, u) MOTH_REALS(-1, 1, 0, 2, b, u), MOTH_REALS(-1, 1, 0, 2, b, u)
 #define STEPS_ON(b, t) MOTH_IN(MOTH_UINT8, 0, 1, 0, 2, b, t)
+#define KEPT_STATES(b, u) MOTH_IN(MOTH_UINT8, 0, 1, 0, 2, b, 4 * (u))
 #define ABSENT     \
     {              \
         .rank = -1 \
@@ -242,6 +256,10 @@ static const moth_case lstm_cases[] = {
       .n_in = 4,
       WITH(ELU, EXPONENTIAL, 0) },
     { .in = { SEQUENCE(2, 1, 3) }, .n_in = 2, WITH(SELU, SIGMOID, 0) },
+    { .in = { SEQUENCE(67, 3, 2), STATES(67, 2), STEPS_ON(67, 3), KEPT_STATES(67, 2) },
+      .n_in = 6,
+      WITH(TANH, SIGMOID, 1),
+      .attrs.f = { 0.3 } },
     { .n_in = 0 },
 };
 
@@ -249,7 +267,7 @@ const moth_op MOTH_OP(lstm) = {
     .name = "lstm",
     .doc = "a sequence of long short-term memory steps, gates in the order i, f, c, o",
     .min_in = 2,
-    .max_in = 5,
+    .max_in = KEPT + 1,
     .n_out = 3,
     .n_visible = 2,
     .attrs = lstm_attrs,
@@ -258,7 +276,7 @@ const moth_op MOTH_OP(lstm) = {
     .whole = lstm_whole,
     .worker_scratch = lstm_scratch,
     .gradient = lstm_gradient,
-    .saves_in = 1u << RECURRENT | 1u << H0 | 1u << C0 | 1u << MASK,
+    .saves_in = 1u << RECURRENT | 1u << H0 | 1u << C0 | 1u << MASK | 1u << KEPT,
     .saves_out = 1u << Y | 1u << C | 1u << GATES,
     .cases = MOTH_CASES(lstm_cases),
 };

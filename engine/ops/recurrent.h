@@ -4,6 +4,7 @@
 #ifndef MOTH_OPS_RECURRENT_H
 #define MOTH_OPS_RECURRENT_H
 
+#include "ops/kept.h"
 #include "ops/nn_util.h"
 #include "ops/real.h"
 #include "ops/recurrent_codes.h"
@@ -75,42 +76,9 @@ __attribute__((unused)) static void moth_slope(int64_t code, int64_t n, const mo
     }
 }
 
-/* Is optional input i of an application there? An absent one has no dims. */
-static inline bool moth_infer_given(const moth_infer *q, int i)
-{
-    return i < q->n_in && q->in[i]->rank > 0;
-}
-
 /* Checks what all cells take: z (B, T, gates U), recurrent (U, gates U), initial states (B, U), mask (B, T) of bytes,
- * which stand at inputs 0, 1, 2 .. 1 + n_states, 2 + n_states. */
-__attribute__((unused)) static moth_status moth_check_cell(moth_infer *q, int gates, int n_states)
-{
-    const moth_meta *z = q->in[0], *r = q->in[1];
-    bool fits = z->rank == 3 && r->rank == 2 && r->shape[0] > 0 && r->shape[1] == gates * r->shape[0] &&
-                z->shape[2] == r->shape[1];
-    bool types = z->dtype == MOTH_FLOAT32 && r->dtype == MOTH_FLOAT32;
-    for (int i = 2; i < 2 + n_states; i++) {
-        if (moth_infer_given(q, i)) {
-            const moth_meta *h = q->in[i];
-            fits = fits && h->rank == 2 && h->shape[0] == z->shape[0] && h->shape[1] == r->shape[0];
-            types = types && h->dtype == MOTH_FLOAT32;
-        }
-    }
-    if (moth_infer_given(q, 2 + n_states)) {
-        const moth_meta *mask = q->in[2 + n_states];
-        fits = fits && mask->rank == 2 && mask->shape[0] == z->shape[0] && mask->shape[1] == z->shape[1];
-        types = types && mask->dtype == MOTH_UINT8;
-    }
-    if (!types) {
-        return moth_infer_fail(q, MOTH_ERR_DTYPE, "takes float32 tensors and a uint8 mask");
-    }
-    if (!fits) {
-        return moth_infer_fail(q, MOTH_ERR_SHAPE,
-                               "takes z (b, t, %d u), recurrent (u, %d u), states (b, u) and a mask (b, t)", gates,
-                               gates);
-    }
-    return MOTH_OK;
-}
+ * which stand at inputs 0, 1, 2 .. 1 + n_states, 2 + n_states, and at input `kept` (B, gates U) of bytes. */
+moth_status moth_check_cell(moth_infer *q, int gates, int n_states, int kept);
 
 #define MOTH_CELL_ATTR_ACTIVATION                                                                    \
     {                                                                                                \
@@ -127,15 +95,10 @@ __attribute__((unused)) static moth_status moth_check_cell(moth_infer *q, int ga
         .name = "reverse", .kind = MOTH_ATTR_BOOL, .slot = MOTH_CELL_REVERSE, .optional = true \
     }
 
-static inline moth_status moth_check_activations(moth_infer *q)
-{
-    for (int k = MOTH_CELL_ACTIVATION; k <= MOTH_CELL_RECURRENT_ACTIVATION; k++) {
-        if (q->attrs->i[k] < 0 || q->attrs->i[k] >= MOTH_RECURRENT_ACTIVATIONS) {
-            return moth_infer_fail(q, MOTH_ERR_ARGUMENT, "unknown activation %lld", (long long)q->attrs->i[k]);
-        }
+#define MOTH_CELL_ATTR_RATE                                                               \
+    {                                                                                     \
+        .name = "rate", .kind = MOTH_ATTR_FLOAT, .slot = MOTH_CELL_RATE, .optional = true \
     }
-    return MOTH_OK;
-}
 
 /* A cell at work: steps of rows of width = gates x units, in order of time or against it. What a sequence holds of step
  * t of row b lies at element (b steps + t) times the width of that sequence. */
@@ -146,6 +109,7 @@ typedef struct moth_cell {
     const moth_real *recurrent;
     const uint8_t *mask; /* NULL: all steps are on */
     bool reverse;
+    moth_kept kept; /* (B, width) */
 } moth_cell;
 
 /* One step of one row. */
@@ -160,8 +124,16 @@ typedef struct moth_step {
 typedef void (*moth_step_forward)(const moth_cell *cell, const moth_step *step, moth_real *scratch);
 typedef void (*moth_step_backward)(const moth_cell *cell, const moth_step *step, moth_real *dh, moth_real *scratch);
 
-/* shaped: an argument (B, T, width); mask < 0: the cell takes none. */
-static inline moth_cell moth_cell_of(const moth_call *call, const moth_arg *shaped, int recurrent, int mask)
+/* Numbers of scratch that a cell with states left out takes, at the end of what it takes without. */
+static inline int64_t moth_kept_scratch(const moth_call *call, int recurrent, int kept)
+{
+    bool given = kept < call->n_in && call->in[kept].rank > 0; /* a plan asks before there are data */
+    return given ? MOTH_ROW_TILE * call->in[recurrent].shape[0] : 0;
+}
+
+/* shaped: an argument (B, T, width); room: the end of the scratch. */
+static inline moth_cell moth_cell_of(const moth_call *call, const moth_arg *shaped, int recurrent, int mask, int kept,
+                                     moth_real *room)
 {
     const int64_t *i = call->attrs->i;
     const moth_arg *r = &call->in[recurrent];
@@ -175,7 +147,19 @@ static inline moth_cell moth_cell_of(const moth_call *call, const moth_arg *shap
         .recurrent = reals(r),
         .mask = call_has(call, mask) ? (const uint8_t *)call->in[mask].data : NULL,
         .reverse = i[MOTH_CELL_REVERSE] != 0,
+        .kept = { .on = call_has(call, kept) ? (const uint8_t *)call->in[kept].data : NULL,
+                  .pitch = r->shape[1],
+                  .scale = moth_kept_scale(call->attrs->f[MOTH_CELL_RATE]),
+                  .room = room },
     };
+}
+
+/* The states that are kept, from a row and a gate on. */
+static inline moth_kept moth_kept_from(const moth_cell *cell, int64_t row, int64_t gate)
+{
+    moth_kept kept = cell->kept;
+    kept.on += row * cell->width + gate * cell->units;
+    return kept;
 }
 
 /* The k-th step of a row. */
@@ -221,6 +205,34 @@ static inline void moth_add_to(moth_real *sum, const moth_real *x, int64_t n)
     }
 }
 
+/* product (rows, gates U) = h times the first blocks of recurrent, for the rows from `tile`. With states left out each
+ * gate has an h of its own, so a product of its own. */
+static inline void moth_cell_product(const moth_cell *cell, int64_t tile, int64_t rows, const moth_real *h,
+                                     int64_t pitch, int gates, moth_real *product)
+{
+    const int64_t n = cell->units, width = gates * n;
+    if (!cell->kept.on) {
+        moth_gemm(false, false, rows, width, n, h, pitch, cell->recurrent, cell->width, 0, product, width);
+        return;
+    }
+    const moth_kept kept = moth_kept_from(cell, tile, 0);
+    moth_kept_product(&kept, rows, n, gates, h, pitch, cell->recurrent, product);
+}
+
+/* dh (rows, U) = d times the first blocks of recurrent^T, added to what stands there where `add` says so or states are
+ * left out. d: rows of cell->width, `pitch` apart. */
+static inline void moth_cell_product_back(const moth_cell *cell, int64_t tile, int64_t rows, const moth_real *d,
+                                          int64_t pitch, int gates, bool add, moth_real *dh)
+{
+    const int64_t n = cell->units;
+    if (!cell->kept.on) {
+        moth_gemm(false, true, rows, n, gates * n, d, pitch, cell->recurrent, cell->width, add ? 1 : 0, dh, n);
+        return;
+    }
+    const moth_kept kept = moth_kept_from(cell, tile, 0);
+    moth_kept_product_back(&kept, rows, n, gates, d, pitch, cell->recurrent, dh);
+}
+
 /* All steps of the rows r0 .. r1-1. states: the sequence that the steps write; scratch: MOTH_ROW_TILE x width for the
  * product, then what a step needs. */
 __attribute__((unused)) static void moth_cell_forward(const moth_cell *cell, const moth_real *states,
@@ -234,8 +246,7 @@ __attribute__((unused)) static void moth_cell_forward(const moth_cell *cell, con
             moth_step step = moth_cell_step(cell, tile, k);
             const moth_real *h = moth_state_before(cell, &step, states, first);
             if (h) {
-                moth_gemm(false, false, rows, width, n, h, k > 0 ? cell->steps * n : n, cell->recurrent, width, 0,
-                          scratch, width);
+                moth_cell_product(cell, tile, rows, h, k > 0 ? cell->steps * n : n, (int)(width / n), scratch);
             }
             for (int64_t r = 0; r < rows; r++) {
                 step = moth_cell_step(cell, tile + r, k);
@@ -248,7 +259,7 @@ __attribute__((unused)) static void moth_cell_forward(const moth_cell *cell, con
 
 /* The same against the order of the steps. d: the sequence (B, T, width) that the steps write, gradients of the
  * product; dh (B, units): zeros, and at the end the gradient of the first state where that is wanted. add: d
- * recurrent^T is added to what a step leaves in dh, else it replaces it. */
+ * recurrent^T is added to what a step leaves in dh, else that is zero. */
 __attribute__((unused)) static void moth_cell_backward(const moth_cell *cell, const moth_real *d, moth_real *dh,
                                                        bool add, int64_t r0, int64_t r1, moth_step_backward backward,
                                                        moth_real *scratch)
@@ -262,8 +273,8 @@ __attribute__((unused)) static void moth_cell_backward(const moth_cell *cell, co
                 backward(cell, &step, dh + step.row * n, scratch);
             }
             if (k > 0 || cell->call->attrs->i[MOTH_CELL_WANTS_FIRST]) {
-                moth_gemm(false, true, rows, n, width, d + moth_cell_step(cell, tile, k).at * width,
-                          cell->steps * width, cell->recurrent, width, add ? 1 : 0, dh + tile * n, n);
+                moth_cell_product_back(cell, tile, rows, d + moth_cell_step(cell, tile, k).at * width,
+                                       cell->steps * width, (int)(width / n), add, dh + tile * n);
             }
         }
     }
@@ -287,12 +298,9 @@ static inline moth_attrs moth_cell_gradient_attrs(const moth_grad *g, bool wants
     return attrs;
 }
 
-/* The states before each step: what multiplies a recurrent weight. h0 may be NULL. */
-static inline moth_tensor *moth_emit_states_before(moth_grad *g, moth_tensor *states, moth_tensor *h0)
-{
-    moth_attrs attrs = { .i = { g->attrs->i[MOTH_CELL_REVERSE] } };
-    moth_tensor *in[] = { states, h0 };
-    return moth_emit_op(g->scope, &MOTH_OP(previous_steps), &attrs, h0 ? 2 : 1, in);
-}
+/* before^T d, where before are the states before each step (h0 may be NULL), d (B, T, gates U) the gradients of their
+ * product with the first blocks of the recurrent weight. */
+moth_tensor *moth_emit_recurrent_gradient(moth_grad *g, moth_tensor *states, moth_tensor *h0, int kept, moth_tensor *d,
+                                          int gates);
 
 #endif

@@ -23,5 +23,6 @@ enum {
     MOTH_CELL_REVERSE = 2,
     MOTH_CELL_WANTS_FIRST = 3 /* of the gradients: is that of the first state wanted? */
 };
+enum { MOTH_CELL_RATE = 0 }; /* among the numbers: the share of the states that kept leaves out */
 
 #endif

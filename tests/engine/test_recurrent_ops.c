@@ -5,7 +5,7 @@
 #include "ops/recurrent.h"
 #include "plan/plan.h"
 
-enum { ROWS = 2, STEPS = 4, UNITS = 2, MAX_INPUTS = 5 };
+enum { ROWS = 2, STEPS = 4, UNITS = 2, MAX_INPUTS = 6 };
 
 typedef struct sequence_case {
     const char *name;
@@ -208,6 +208,83 @@ static const sequence_case sequence_cases[] = {
       { 0 } },
 };
 
+/* With a quarter of the states left out: the cell's dropout masks in Keras are kept_states / 0.75, one for each gate.
+ */
+static const sequence_case kept_cases[] = {
+    { "lstm kept",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 0 },
+      MOTH_OP_lstm,
+      false,
+      false,
+      false,
+      { 0.0071100695, -0.10742302, 0.076553866, -0.078809083, 0.17146826, -0.025609659, 0.20094626, 0.066239633,
+        0.10879491, 0.11424725, -0.1632916, 0.15157197, -0.35249057, -0.097254016, -0.27288049, -0.32073724 },
+      { 0.28744671, 0.135002, -1.0167114, -0.62142873 } },
+    { "lstm kept states mask backwards",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 1 },
+      MOTH_OP_lstm,
+      true,
+      true,
+      false,
+      { 0.093148701, 0.14034487, 0.093148701, 0.14034487, -0.009841105, 0.319085, -0.009841105, 0.319085, 0.041660924,
+        0.13695753, -0.22005336, 0.10461012, -0.34867546, 0.040300112, 0.1, 0.80000001 },
+      { 0.28493872, 0.8025738, 0.052407872, 0.2037462 } },
+    { "rnn kept",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 0 },
+      MOTH_OP_simple_rnn,
+      false,
+      false,
+      false,
+      { 0.41635978, 0.85167128, 0.8699066, 0.37756521, -0.0062558129, -0.83084661, -0.86560506, -0.61954474,
+        -0.50858188, 0.43602493, 0.70075864, 0.84290552, 0.91461664, 0.3675971, -0.20305093, -0.7684685 },
+      { 0 } },
+    { "rnn kept states mask backwards",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 1 },
+      MOTH_OP_simple_rnn,
+      true,
+      true,
+      false,
+      { 0.92688209, 0.92216164, 0.92688209, 0.92216164, -0.88977712, -0.81587958, -0.88977712, -0.81587958, 0.20194228,
+        0.73668861, 0.95696443, 0.95426548, 0.79113334, 0.086673893, 0.1, 0.80000001 },
+      { 0 } },
+    { "gru kept",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 0 },
+      MOTH_OP_gru,
+      false,
+      false,
+      true,
+      { -0.069668405, -0.14064218, 0.67863965, 0.6460489, 0.33920196, 0.27816376, 0.034476768, 0.11473129, 0.67300689,
+        0.64393932, 0.32515621, 0.27403185, 0.02502922, 0.11301129, 0.66556793, 0.64454913 },
+      { 0 } },
+    { "gru kept states mask backwards",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 1 },
+      MOTH_OP_gru,
+      true,
+      true,
+      true,
+      { 0.72837877, 0.64308804, 0.72837877, 0.64308804, 0.14833537, -0.35754022, 0.14833537, -0.35754022, 0.59742808,
+        0.66781282, -0.2905747, 0.25679779, -0.11893712, 0.63228965, 0.1, 0.80000001 },
+      { 0 } },
+    { "gru before kept",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 0 },
+      MOTH_OP_gru_before,
+      false,
+      false,
+      false,
+      { 0.024352968, -0.15989749, 0.72310632, 0.71055937, 0.38900325, 0.26286709, 0.1391177, 0.066518448, 0.70173424,
+        0.70791501, 0.36274564, 0.25851509, 0.11942968, 0.064500786, 0.71315724, 0.70362276 },
+      { 0 } },
+    { "gru before kept states mask backwards",
+      { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 1 },
+      MOTH_OP_gru_before,
+      true,
+      true,
+      false,
+      { 0.77492988, 0.71108562, 0.77492988, 0.71108562, 0.23121881, -0.36856645, 0.23121881, -0.36856645, 0.64024937,
+        0.71663111, -0.24003625, 0.16293424, -0.058867827, 0.59051603, 0.1, 0.80000001 },
+      { 0 } },
+};
+
 /* amplitude f(rate i + phase) */
 static moth_tensor *wave(int rank, const int64_t *shape, double (*f)(double), double amplitude, double rate,
                          double phase)
@@ -225,8 +302,19 @@ static int64_t gates_of(moth_op_id op)
     return op == MOTH_OP_lstm ? 4 : (op == MOTH_OP_simple_rnn ? 1 : 3);
 }
 
+/* One for each gate and unit of a row. */
+static moth_tensor *kept_states(int64_t rows, int64_t width)
+{
+    moth_tensor *t = NULL;
+    CHECK(moth_tensor_zeros(ctx, MOTH_UINT8, 2, (int64_t[]){ rows, width }, &t) == MOTH_OK);
+    for (int64_t i = 0; t && i < rows * width; i++) {
+        moth_tensor_set_element(t, i, i * 7 % 3 != 0);
+    }
+    return own(t);
+}
+
 /* Inputs of a case; returns their number. */
-static int case_tensors(const sequence_case *s, moth_tensor *in[MAX_INPUTS])
+static int case_tensors(const sequence_case *s, bool kept, moth_tensor *in[MAX_INPUTS])
 {
     int64_t width = gates_of(s->op) * UNITS;
     int n = 2, lstm = s->op == MOTH_OP_lstm;
@@ -241,34 +329,44 @@ static int case_tensors(const sequence_case *s, moth_tensor *in[MAX_INPUTS])
     }
     n += 1 + lstm;
     in[n++] = s->mask ? bytes(SHAPE(ROWS, STEPS), BYTES(0, 1, 0, 1, 1, 1, 1, 0)) : NULL;
-    if (s->bias) {
-        in[n++] = wave(SHAPE(3 * UNITS), sin, 0.3, 1.1, 0);
+    if (s->op == MOTH_OP_gru) {
+        in[n++] = s->bias ? wave(SHAPE(3 * UNITS), sin, 0.3, 1.1, 0) : NULL;
+    }
+    if (kept) {
+        in[n++] = kept_states(ROWS, width);
     }
     return n;
+}
+
+static void check_case(const sequence_case *s, bool kept)
+{
+    moth_tensor *in[MAX_INPUTS], *out[2];
+    moth_attrs attrs = { .i = { s->attrs[0], s->attrs[1], s->attrs[2] }, .f = { kept ? 0.25 : 0 } };
+    int n_in = case_tensors(s, kept, in);
+    bool good = moth_apply(ctx, moth_op_of(ctx, s->op), &attrs, n_in, in, out, false) == MOTH_OK;
+    CHECK_THAT(good, "%s: %s", s->name, moth_error(ctx));
+    if (!good) {
+        return;
+    }
+    double largest = 1;
+    for (int i = 0; i < ROWS * STEPS * UNITS; i++) {
+        largest = fmax(largest, fabs(s->y[i]));
+    }
+    check_values(s->name, own(out[0]), ROWS * STEPS * UNITS, s->y, 2e-6 * largest);
+    if (s->op == MOTH_OP_lstm) {
+        int64_t last = s->attrs[2] ? 0 : STEPS - 1;
+        moth_tensor *c = DO(slice, ATTRS(1, last, last + 1), own(out[1]));
+        check_values(s->name, c, ROWS * UNITS, s->c, 3e-6);
+    }
 }
 
 static void test_values(void)
 {
     for (size_t k = 0; k < sizeof sequence_cases / sizeof sequence_cases[0]; k++) {
-        const sequence_case *s = &sequence_cases[k];
-        moth_tensor *in[MAX_INPUTS], *out[2];
-        moth_attrs attrs = { .i = { s->attrs[0], s->attrs[1], s->attrs[2] } };
-        int n_in = case_tensors(s, in);
-        bool good = moth_apply(ctx, moth_op_of(ctx, s->op), &attrs, n_in, in, out, false) == MOTH_OK;
-        CHECK_THAT(good, "%s: %s", s->name, moth_error(ctx));
-        if (!good) {
-            continue;
-        }
-        double largest = 1;
-        for (int i = 0; i < ROWS * STEPS * UNITS; i++) {
-            largest = fmax(largest, fabs(s->y[i]));
-        }
-        check_values(s->name, own(out[0]), ROWS * STEPS * UNITS, s->y, 2e-6 * largest);
-        if (s->op == MOTH_OP_lstm) {
-            int64_t last = s->attrs[2] ? 0 : STEPS - 1;
-            moth_tensor *c = DO(slice, ATTRS(1, last, last + 1), own(out[1]));
-            check_values(s->name, c, ROWS * UNITS, s->c, 3e-6);
-        }
+        check_case(&sequence_cases[k], false);
+    }
+    for (size_t k = 0; k < sizeof kept_cases / sizeof kept_cases[0]; k++) {
+        check_case(&kept_cases[k], true);
     }
 }
 
@@ -294,32 +392,40 @@ static void test_errors(void)
     moth_tensor *z3 = wave(SHAPE(2, 3, 6), sin, 1, 1, 0), *r3 = wave(SHAPE(2, 6), sin, 1, 1, 0);
     CHECK_ERROR(DO(gru, NULL, z3, r3, h, mask, h), MOTH_ERR_SHAPE,
                 "gru: the recurrent bias must be float32 (6,); got (2, 3, 6), (2, 6), (2, 2) and (2, 3)");
+    CHECK_ERROR(DO(simple_rnn, NULL, wave(SHAPE(2, 3, 2), sin, 1, 1, 0), wave(SHAPE(2, 2), sin, 1, 1, 0), h, mask, h),
+                MOTH_ERR_SHAPE, "simple_rnn: kept must be uint8 (b, 2); got (2, 3, 2), (2, 2), (2, 2) and (2, 3)");
+    CHECK_ERROR(DO(gru, (&(moth_attrs){ .f = { 1.5 } }), z3, r3), MOTH_ERR_ARGUMENT,
+                "gru: the rate must lie in 0..1, not 1.5; got (2, 3, 6) and (2, 6)");
     CHECK_ERROR(DO(simple_rnn, NULL, h, h), MOTH_ERR_SHAPE,
                 "simple_rnn: takes z (b, t, 1 u), recurrent (u, 1 u), states (b, u) and a mask (b, t); "
                 "got (2, 2) and (2, 2)");
     CHECK_ERROR(DO(previous_steps, NULL, z, z), MOTH_ERR_SHAPE,
-                "previous_steps: takes y (b, t, u) and first (b, u); got (2, 3, 8) and (2, 3, 8)");
+                "previous_steps: takes y (b, t, u), first (b, u) and kept (b, gates u); "
+                "got (2, 3, 8) and (2, 3, 8)");
 }
 
 /* ---- plans ---- */
 
 enum { BATCH = 150, LENGTH = 5, WIDTH = 7, RESULTS = 4 };
 
-/* y and the gradients of z, recurrent and h0, all at once */
+/* y and the gradients of z, recurrent and h0, all at once; kept may be NULL */
 static void computed(moth_op_id op, moth_tensor *z, moth_tensor *recurrent, moth_tensor *h0, moth_tensor *mask,
-                     moth_tensor *seed, moth_tensor *out[RESULTS])
+                     moth_tensor *seed, moth_tensor *kept, moth_tensor *out[RESULTS])
 {
-    const moth_attrs attrs = { .i = { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 1 } };
-    int lstm = op == MOTH_OP_lstm;
-    moth_tensor *in[] = { z, recurrent, h0, lstm ? NULL : mask, mask }, *x[] = { z, recurrent, h0 };
-    out[0] = apply(op, &attrs, 4 + lstm, in);
+    const moth_attrs attrs = { .i = { MOTH_RECURRENT_TANH, MOTH_RECURRENT_SIGMOID, 1 }, .f = { 0.25 } };
+    moth_tensor *in[MAX_INPUTS] = { z, recurrent, h0 }, *x[] = { z, recurrent, h0 };
+    int n = op == MOTH_OP_lstm ? 4 : 3;
+    in[n++] = mask;
+    n += op == MOTH_OP_gru; /* no bias */
+    in[n] = kept;
+    out[0] = apply(op, &attrs, kept ? n + 1 : n, in);
     CHECK(moth_gradients(ctx, 1, out, &seed, 3, x, out + 1) == MOTH_OK);
     for (int k = 1; k < RESULTS; k++) {
         own(out[k]);
     }
 }
 
-static void check_plan(moth_op_id op)
+static void check_plan(moth_op_id op, bool dropping)
 {
     int64_t width = gates_of(op) * WIDTH;
     moth_tensor *z = wave(SHAPE(BATCH, LENGTH, width), sin, 1, 0.7, 0),
@@ -328,21 +434,24 @@ static void check_plan(moth_op_id op)
                 *seed = wave(SHAPE(BATCH, LENGTH, WIDTH), sin, 1, 2, 0);
     moth_tensor *mask =
         DO(to, ATTRS(MOTH_UINT8), DO(gt, NULL, wave(SHAPE(BATCH, LENGTH), sin, 1, 5, 0), scalar(-0.5f)));
-    moth_tensor *want[RESULTS], *got[RESULTS], *given[] = { z, h0, mask, seed }, *inputs[4];
+    moth_tensor *kept = kept_states(BATCH, width);
+    moth_tensor *want[RESULTS], *got[RESULTS], *given[] = { z, h0, mask, seed, kept }, *inputs[5] = { NULL };
     z->requires_grad = r->requires_grad = h0->requires_grad = true;
-    computed(op, z, r, h0, mask, seed, want);
+    computed(op, z, r, h0, mask, seed, dropping ? kept : NULL, want);
     moth_graph graph;
     moth_trace_begin(ctx, &graph);
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 4 + dropping; k++) {
         int64_t shape[3] = { -1, given[k]->meta.shape[1], given[k]->meta.shape[2] };
         CHECK(moth_placeholder(ctx, given[k]->meta.dtype, given[k]->meta.rank, shape, &inputs[k]) == MOTH_OK);
         own(inputs[k])->requires_grad = k < 2;
     }
-    computed(op, inputs[0], r, inputs[1], inputs[2], inputs[3], got);
+    computed(op, inputs[0], r, inputs[1], inputs[2], inputs[3], inputs[4], got);
     moth_trace_end(ctx, &graph);
     moth_arena arena = { 0 };
     moth_plan *plan = NULL;
-    moth_plan_spec spec = { .n_inputs = 4, .inputs = inputs, .n_outputs = RESULTS, .outputs = got, .capacity = BATCH };
+    moth_plan_spec spec = {
+        .n_inputs = 4 + dropping, .inputs = inputs, .n_outputs = RESULTS, .outputs = got, .capacity = BATCH
+    };
     CHECK(moth_plan_new(ctx, &spec, &arena, &plan) == MOTH_OK);
     moth_run run = { .seed = 1, .step = 0 };
     for (int threads = 1; threads <= 3; threads += 2) {
@@ -363,10 +472,11 @@ static void check_plan(moth_op_id op)
 
 static void test_plans(void)
 {
-    check_plan(MOTH_OP_lstm);
-    check_plan(MOTH_OP_gru);
-    check_plan(MOTH_OP_gru_before);
-    check_plan(MOTH_OP_simple_rnn);
+    static const moth_op_id ops[] = { MOTH_OP_lstm, MOTH_OP_gru, MOTH_OP_gru_before, MOTH_OP_simple_rnn };
+    for (int k = 0; k < 4; k++) {
+        check_plan(ops[k], false);
+        check_plan(ops[k], true);
+    }
 }
 
 int main(void)
