@@ -60,12 +60,6 @@ static const cell gru_cells[2] = { { MOTH_OP_gru_before, 3, 1, true, false }, { 
 static moth_status check_unsupported(const moth_layer *layer, moth_ctx *ctx)
 {
     const char *type = layer->type->entry.name;
-    if (moth_config_number(layer->config, "recurrent_dropout") != 0) {
-        return moth_fail(ctx, MOTH_ERR_UNSUPPORTED,
-                         "%s: option 'recurrent_dropout' must be 0: states cannot be dropped between steps; 'dropout' "
-                         "drops inputs",
-                         type);
-    }
     if (moth_config_bool(layer->config, "stateful")) {
         return moth_fail(ctx, MOTH_ERR_UNSUPPORTED,
                          "%s: option 'stateful' must be false: states do not outlive a batch; return_state gives them, "
@@ -113,7 +107,7 @@ static moth_status cell_build(moth_layer *layer, moth_ctx *ctx, const moth_meta 
 }
 
 /* x with values of features set to 0, the same ones at every step (Gal and Ghahramani 2016). */
-static moth_tensor *drop_features(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, moth_tensor *x)
+static moth_tensor *drop_features(moth_layer *layer, moth_pass *pass, uint64_t stream, moth_tensor *x)
 {
     double rate = moth_config_number(layer->config, "dropout");
     if (!pass->training || rate == 0 || !x) {
@@ -122,9 +116,35 @@ static moth_tensor *drop_features(moth_layer *layer, moth_pass *pass, const moth
     moth_attrs first = { .i = { 1, 0, 1 } }; /* slice: dim, from, to */
     moth_tensor *one =
         MOTH_DO(pass->scope, ge, NULL, MOTH_DO(pass->scope, slice, &first, x), MOTH_DO(pass->scope, slice, &first, x));
-    uint64_t stream = moth_stream(layer->stream, "dropout", (uint64_t)io->use);
     moth_attrs attrs = { .i = { (int64_t)stream }, .f = { rate } };
     return MOTH_DO(pass->scope, mul, NULL, x, MOTH_DO(pass->scope, dropout, &attrs, moth_emit_float(pass->scope, one)));
+}
+
+static moth_tensor *times_kernel(moth_pass *pass, moth_tensor *x, moth_tensor *kernel, moth_tensor *bias)
+{
+    return bias ? MOTH_DO(pass->scope, linear, NULL, x, kernel, bias) : MOTH_DO(pass->scope, linear, NULL, x, kernel);
+}
+
+/* What the input adds to all gates, at all steps. Where states are dropped too, each gate drops features of its own:
+ * that is how Keras computes then. */
+static moth_tensor *input_side(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, const cell *c,
+                               moth_tensor *kernel, moth_tensor *bias)
+{
+    moth_tensor *x = moth_emit_float(pass->scope, io->in[0]), *part[4];
+    uint64_t stream = moth_stream(layer->stream, "dropout", (uint64_t)io->use);
+    bool one_for_all = !pass->training || moth_config_number(layer->config, "dropout") == 0 ||
+                       moth_config_number(layer->config, "recurrent_dropout") == 0 || c->gates == 1;
+    if (one_for_all) {
+        return times_kernel(pass, drop_features(layer, pass, stream, x), kernel, bias);
+    }
+    int64_t units = moth_config_int(layer->config, "units");
+    for (int k = 0; k < c->gates; k++) {
+        moth_attrs block = { .i = { 1, k * units, (k + 1) * units } }, of_bias = { .i = { 0, block.i[1], block.i[2] } };
+        moth_tensor *dropped = drop_features(layer, pass, moth_stream(stream, "gate", (uint64_t)k), x);
+        part[k] = times_kernel(pass, dropped, MOTH_DO(pass->scope, slice, &block, kernel),
+                               bias ? MOTH_DO(pass->scope, slice, &of_bias, bias) : NULL);
+    }
+    return moth_emit_op(pass->scope, moth_op_of(pass->ctx, MOTH_OP_cat), &(moth_attrs){ .i = { 2 } }, c->gates, part);
 }
 
 static moth_tensor *step_of(moth_pass *pass, moth_tensor *sequence, int64_t t)
@@ -138,6 +158,21 @@ static moth_tensor *step_of(moth_pass *pass, moth_tensor *sequence, int64_t t)
     return moth_emit_reshape(pass->scope, one, 2, shape);
 }
 
+/* Which states go into the product of which gate, the same ones at every step: bytes (rows, gates units). z gives the
+ * shape only. NULL: all of them. */
+static moth_tensor *kept_states(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, moth_tensor *z)
+{
+    double rate = moth_config_number(layer->config, "recurrent_dropout");
+    moth_tensor *like = pass->training && rate > 0 ? step_of(pass, z, 0) : NULL, *out[2];
+    if (!like) {
+        return NULL;
+    }
+    uint64_t stream = moth_stream(layer->stream, "recurrent_dropout", (uint64_t)io->use);
+    moth_attrs attrs = { .i = { (int64_t)stream }, .f = { rate } };
+    bool made = pass->scope->emit(pass->scope, moth_op_of(pass->ctx, MOTH_OP_dropout), &attrs, 1, &like, out);
+    return made ? out[1] : NULL;
+}
+
 /* Runs the op; out[0] is y of all steps where they stand in time, out[1] of an LSTM its second state. */
 static moth_status run_op(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, const cell *c, moth_tensor *z,
                           moth_tensor *bias, moth_tensor **out)
@@ -148,11 +183,14 @@ static moth_status run_op(moth_layer *layer, moth_pass *pass, const moth_layer_i
         in[n++] = io->n_in > 1 + k ? io->in[1 + k] : NULL;
     }
     in[n++] = io->mask ? io->mask[0] : NULL;
-    in[n++] = bias;
+    if (c->second_bias) {
+        in[n++] = bias;
+    }
+    in[n++] = kept_states(layer, pass, io, z);
     while (n > 2 && !in[n - 1]) {
         n--;
     }
-    moth_attrs attrs = { .i = { 0 } };
+    moth_attrs attrs = { .f = { [MOTH_CELL_RATE] = moth_config_number(layer->config, "recurrent_dropout") } };
     attrs.i[MOTH_CELL_ACTIVATION] = code_of(layer, "activation");
     attrs.i[MOTH_CELL_RECURRENT_ACTIVATION] = c->recurrent_activation ? code_of(layer, "recurrent_activation") : 0;
     attrs.i[MOTH_CELL_REVERSE] = moth_config_bool(layer->config, "go_backwards");
@@ -206,12 +244,10 @@ static moth_status give(moth_layer *layer, moth_pass *pass, moth_layer_io *io, c
 static moth_status cell_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io, const cell *c)
 {
     MOTH_TRY(check_states(layer, pass, io, c));
-    moth_tensor *x = drop_features(layer, pass, io, moth_emit_float(pass->scope, io->in[0]));
     moth_tensor *kernel = moth_layer_find(layer, "kernel"), *bias = moth_layer_find(layer, "bias");
     moth_tensor *inner = bias && c->second_bias ? bias_row(pass, bias, 1) : NULL;
     bias = inner ? bias_row(pass, bias, 0) : bias;
-    moth_tensor *z =
-        bias ? MOTH_DO(pass->scope, linear, NULL, x, kernel, bias) : MOTH_DO(pass->scope, linear, NULL, x, kernel);
+    moth_tensor *z = input_side(layer, pass, io, c, kernel, bias);
     moth_tensor *out[MOTH_MAX_LAYER_OUTPUTS] = { NULL };
     MOTH_TRY(run_op(layer, pass, io, c, z, inner, out));
     return give(layer, pass, io, c, out);
@@ -241,7 +277,7 @@ static moth_status cell_call(moth_layer *layer, moth_pass *pass, moth_layer_io *
           .fallback = "0",                                                                                           \
           .low = 0,                                                                                                  \
           .high = 1,                                                                                                 \
-          .doc = "not supported: 0" },                                                                               \
+          .doc = "share of states that are dropped before the recurrent product, the same at every step" },          \
         FLAG("return_sequences", "give the output of every step"), FLAG("return_state", "give the last states too"), \
         FLAG("go_backwards", "from the last step to the first"), FLAG("stateful", "not supported: false"),           \
         FLAG("unroll", "changes nothing here"), MOTH_OPTIONS_END
