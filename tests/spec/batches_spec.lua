@@ -2,6 +2,7 @@
 -- from the definition, computed by hand, but for those that Keras gave (said where).
 local moth = require "moth"
 local support = require "tests.spec.support"
+local has = support.has
 local layers, losses, metrics = moth.layers, moth.losses, moth.metrics
 
 -- One weight, no bias: prediction w x.
@@ -29,10 +30,6 @@ local function pairs_of(...)
         end
         return column(given[n]), moth.zeros(#given[n], 1)
     end
-end
-
-local function has(text, pattern)
-    assert(text:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, text))
 end
 
 describe("a generator", function()

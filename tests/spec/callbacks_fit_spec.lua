@@ -1,18 +1,12 @@
 -- Callbacks in real fits: what only the model itself can show.
 local moth = require "moth"
+local support = require "tests.spec.support"
 local callbacks, layers = moth.callbacks, moth.layers
 
 local directory
 
-before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    os.execute("mkdir " .. directory)
-end)
-
-after_each(function()
-    os.execute("rm -r " .. directory)
-end)
+before_each(function() directory = support.directory() end)
+after_each(function() support.remove(directory) end)
 
 local x, y
 

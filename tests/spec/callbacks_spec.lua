@@ -3,6 +3,7 @@ local callback = require "moth.callback"
 local callbacks = require "moth.callbacks"
 local json = require "moth.json"
 local progress = require "moth.progress"
+local support = require "tests.spec.support"
 
 local golden = dofile("tests/golden/callbacks.lua")
 
@@ -109,22 +110,8 @@ end
 
 local directory
 
-before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    os.execute("mkdir " .. directory)
-end)
-
-after_each(function()
-    os.execute("rm -r " .. directory)
-end)
-
-local function text_of(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
+before_each(function() directory = support.directory() end)
+after_each(function() support.remove(directory) end)
 
 describe("EarlyStopping", function()
     for i, case in ipairs(golden.early_stopping) do
@@ -255,7 +242,7 @@ describe("ModelCheckpoint", function()
     it("makes directories", function()
         local path = directory .. "/it's/deep/m.safetensors"
         fit({ callbacks.ModelCheckpoint(path) }, { { val_loss = 1 } })
-        assert.are.equal("1 0.1", text_of(path))
+        assert.are.equal("1 0.1", support.read(path))
     end)
 
     it("says what it does with verbose", function()
@@ -292,7 +279,7 @@ describe("CSVLogger", function()
             for k, row in ipairs(case.rows) do
                 expected[k] = (k == 1 and "epoch" or k - 1) .. (options.separator or ",") .. row
             end
-            assert.are.equal(table.concat(expected, "\n") .. "\n", text_of(options.filename))
+            assert.are.equal(table.concat(expected, "\n") .. "\n", support.read(options.filename))
         end)
     end
 
@@ -300,7 +287,7 @@ describe("CSVLogger", function()
         local path = directory .. "/log.csv"
         fit({ callbacks.CSVLogger { path } }, { { loss = 2 } })
         fit({ callbacks.CSVLogger { path, append = true } }, { { loss = 1 } })
-        assert.are.equal("epoch,loss,val_loss\n1,2,NA\n1,1,NA\n", text_of(path))
+        assert.are.equal("epoch,loss,val_loss\n1,2,NA\n1,1,NA\n", support.read(path))
     end)
 
     it("raises where it cannot write", function()
@@ -621,7 +608,7 @@ describe("TensorBoard", function()
         local path = pipe:read("l")
         assert.is_nil(pipe:read("l"))
         pipe:close()
-        local text, at, scalars = text_of(path), 1, {}
+        local text, at, scalars = support.read(path), 1, {}
         while at <= #text do
             local size, size_crc = ("<I8I4"):unpack(text, at)
             assert.are.equal(masked(text:sub(at, at + 7)), size_crc)

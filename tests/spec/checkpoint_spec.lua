@@ -1,52 +1,14 @@
 -- Files of models: what is saved comes back, training goes on to the same bits, files that are not right are refused.
 local moth = require "moth"
+local support = require "tests.spec.support"
 local layers = moth.layers
+local fails, read, write, bits = support.refuses, support.read, support.write, support.bits
 
-local function message_of(f, ...)
-    local good, err = pcall(f, ...)
-    assert(not good, "an error was expected")
-    assert.equal("string", type(err))
-    assert(not err:find("%c"), "not one printable line: " .. err)
-    assert(err:find("checkpoint_spec.lua:%d+: "), "not at the caller's line: " .. err)
-    return err
-end
-
-local function fails(pattern, f, ...)
-    local err = message_of(f, ...)
-    assert(err:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, err))
-end
-
-local directory = os.tmpname()
-os.remove(directory)
-assert(os.execute("mkdir " .. directory))
-teardown(function() os.execute("chmod -R u+w " .. directory .. "; rm -r " .. directory) end)
+local directory = support.directory()
+teardown(function() support.remove(directory) end)
 
 local function file(name)
     return directory .. "/" .. name
-end
-
-local function read(path)
-    local handle = assert(io.open(path, "rb"))
-    local text = handle:read("a")
-    handle:close()
-    return text
-end
-
-local function write(path, text)
-    local handle = assert(io.open(path, "wb"))
-    handle:write(text)
-    handle:close()
-    return path
-end
-
-local function bits(list)
-    local parts = {}
-    for _, w in ipairs(list) do
-        for _, value in ipairs(w:flatten():totable()) do
-            parts[#parts + 1] = ("%a"):format(value)
-        end
-    end
-    return table.concat(parts, " ")
 end
 
 local function same(a, b)
@@ -406,7 +368,7 @@ describe("a file that is not right", function()
     local function refused(text, pattern)
         local path = write(file "bad.safetensors", text)
         local before = bits(model:get_weights())
-        local err = message_of(function() moth.load_model(path) end)
+        local err = support.refusal(function() moth.load_model(path) end)
         assert(err:find("bad.safetensors", 1, true), "the file is not named: " .. err)
         if pattern then
             assert(err:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, err))
@@ -464,10 +426,10 @@ describe("a file that is not right", function()
         refused("\137PNG\r\n\26\n" .. ("x"):rep(100), nil)
         refused(("\255"):rep(64), nil)
         fails("none.safetensors", function() moth.load_model(file "none.safetensors") end)
-        message_of(function() moth.load_model(directory) end)
-        message_of(function() moth.load_model() end)
-        message_of(function() moth.load_model(3) end)
-        message_of(function() moth.load_model("a\0b") end)
+        support.refusal(function() moth.load_model(directory) end)
+        support.refusal(function() moth.load_model() end)
+        support.refusal(function() moth.load_model(3) end)
+        support.refusal(function() moth.load_model("a\0b") end)
     end)
 
     it("is refused when its architecture does not fit its tensors, or is none", function()
@@ -510,7 +472,7 @@ describe("a file that is not right", function()
             -- The rate alone would be taken over before the model is looked at.
             changed = changed:gsub([[\"rate\":null]], [[\"rate\":0.5 ]], 1)
             write(file "bad.safetensors", changed)
-            local err = message_of(function() model:resume(file "bad.safetensors") end)
+            local err = support.refusal(function() model:resume(file "bad.safetensors") end)
             assert(err:find("bad.safetensors", 1, true), "the file is not named: " .. err)
             assert.equal(before, state())
         end
@@ -519,9 +481,9 @@ describe("a file that is not right", function()
     it("is refused by load_weights too, which then changes nothing", function()
         write(file "bad.safetensors", good:sub(1, #good - 1))
         local before = bits(model:get_weights())
-        message_of(function() model:load_weights(file "bad.safetensors") end)
+        support.refusal(function() model:load_weights(file "bad.safetensors") end)
         write(file "bad.safetensors", replaced('"dense_1/bias"', '"dense_1/bios"'))
-        message_of(function() model:load_weights(file "bad.safetensors") end)
+        support.refusal(function() model:load_weights(file "bad.safetensors") end)
         assert.equal(before, bits(model:get_weights()))
     end)
 end)
@@ -530,9 +492,9 @@ describe("saving", function()
     it("where it cannot is an error that names the path, and leaves what was there", function()
         local model = net()
         fails(file "no/where.safetensors", function() model:save(file "no/where.safetensors") end)
-        message_of(function() model:save(directory) end)
-        message_of(function() model:save("") end)
-        message_of(function() model:save() end)
+        support.refusal(function() model:save(directory) end)
+        support.refusal(function() model:save("") end)
+        support.refusal(function() model:save() end)
         fails(file "no/where.safetensors", function() model:save_weights(file "no/where.safetensors") end)
         fails("/proc/", function() model:save("/proc/m.safetensors") end)
     end)
@@ -564,11 +526,11 @@ describe("JSON", function()
     it("that is bad is refused", function()
         local text = net():to_json()
         for at = 1, #text - 1, 37 do
-            message_of(function() moth.model_from_json(text:sub(1, at)) end)
+            support.refusal(function() moth.model_from_json(text:sub(1, at)) end)
         end
         for _, bad in ipairs { "", "null", "3", "[]", "{}", '"x"', '{"class":"Sequential"}', text .. "}",
             ("["):rep(10000) } do
-            message_of(function() moth.model_from_json(bad) end)
+            support.refusal(function() moth.model_from_json(bad) end)
         end
         local input = moth.Input { 4 }
         local graph = moth.Model { inputs = input, outputs = layers.Dense { 2 }(layers.Dense { 3 }(input)) }
@@ -590,7 +552,7 @@ describe("JSON", function()
             local whole = type(change[1]) == "string" and change[1] or change[1]:to_json()
             local bad, count = whole:gsub(change[2], change[3])
             assert(count > 0, change[2] .. " is not in " .. whole)
-            message_of(function() moth.model_from_json(bad) end)
+            support.refusal(function() moth.model_from_json(bad) end)
         end
         fails("at most 2^40 elements", function()
             moth.model_from_json((graph:to_json():gsub('"shape":%[4%]', '"shape":[1048576,1048576,1048576]')))
@@ -601,9 +563,9 @@ describe("JSON", function()
                 return '"layers":[' .. many:sub(1, -2) .. '],"name":"sequential"'
             end)))
         end)
-        message_of(function() moth.model_from_json() end)
-        message_of(function() moth.model_from_json(3) end)
-        message_of(function() moth.model_from_json("{\"a\0b\":1}") end)
-        message_of(function() net():to_json(-1) end)
+        support.refusal(function() moth.model_from_json() end)
+        support.refusal(function() moth.model_from_json(3) end)
+        support.refusal(function() moth.model_from_json("{\"a\0b\":1}") end)
+        support.refusal(function() net():to_json(-1) end)
     end)
 end)

@@ -1,23 +1,15 @@
 -- Data sets: tables in text, folders of pictures, IDX pairs. Values are those that were written into the files.
 local moth = require "moth"
 local support = require "tests.spec.support"
+local has = support.has
 local datasets = moth.datasets
 
-local directory = os.tmpname()
-os.remove(directory)
-assert(os.execute("mkdir " .. directory))
-teardown(function() os.execute("rm -r " .. directory) end)
+local directory = support.directory()
+teardown(function() support.remove(directory) end)
 
 local path = directory .. "/t.csv"
 local function table_of(text, args)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
-    return datasets.csv(path, args)
-end
-
-local function has(text, pattern)
-    assert(text:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, text))
+    return datasets.csv(support.write(path, text), args)
 end
 
 describe("datasets.csv", function()

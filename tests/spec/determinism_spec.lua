@@ -1,16 +1,10 @@
 -- The same seed gives the same bits: in a second run, with another number of threads, eagerly and compiled.
 local moth = require "moth"
+local support = require "tests.spec.support"
 local layers = moth.layers
 
--- Every bit of every weight, as text.
 local function bits(model)
-    local parts = {}
-    for _, w in ipairs(model:get_weights()) do
-        for _, value in ipairs(w:flatten():totable()) do
-            parts[#parts + 1] = ("%a"):format(value)
-        end
-    end
-    return table.concat(parts, " ")
+    return support.bits(model:get_weights())
 end
 
 local function onehot(n, classes)

@@ -1,26 +1,12 @@
 -- fit: which samples train and validate, what is counted, weighted and reported, who is asked, what stops it. Values
 -- against Keras are in training_spec.lua; here they follow from the definition, computed by hand or with tensors.
 local moth = require "moth"
+local support = require "tests.spec.support"
 local layers, callbacks = moth.layers, moth.callbacks
+local fails = support.refuses
 
-local function message_of(f, ...)
-    local good, err = pcall(f, ...)
-    assert(not good, "an error was expected")
-    assert.equal("string", type(err))
-    assert(not err:find("%c"), "not one printable line: " .. err)
-    assert(err:find("fit_spec.lua:%d+: "), "not at the caller's line: " .. err)
-    return err
-end
-
-local function fails(pattern, f, ...)
-    local err = message_of(f, ...)
-    assert(err:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, err))
-end
-
-local directory = os.tmpname()
-os.remove(directory)
-assert(os.execute("mkdir " .. directory))
-teardown(function() os.execute("rm -r " .. directory) end)
+local directory = support.directory()
+teardown(function() support.remove(directory) end)
 
 -- One weight, no bias: prediction w x, so that everything can be computed by hand.
 local function line(w, settings)
@@ -498,7 +484,7 @@ describe("what is not finite", function()
         assert(same_weights(before, model:get_weights()))
         local zeros = net { loss = function(_, p) return (p - p):log():sum(-1) end }
         before = zeros:get_weights()
-        message_of(function() zeros:fit(x, y, quiet {}) end)
+        support.refusal(function() zeros:fit(x, y, quiet {}) end)
         assert(same_weights(before, zeros:get_weights()))
     end)
 
@@ -508,7 +494,7 @@ describe("what is not finite", function()
         local first, both = net(), net()
         first:set_weights(both:get_weights())
         first:fit(x:slice(1, 1, 4), y:slice(1, 1, 4), quiet { batch_size = 4, shuffle = false })
-        message_of(function() both:fit(x, y, quiet { batch_size = 4, shuffle = false }) end)
+        support.refusal(function() both:fit(x, y, quiet { batch_size = 4, shuffle = false }) end)
         assert(same_weights(first:get_weights(), both:get_weights()))
     end)
 

@@ -1,22 +1,10 @@
 -- Functions and layers against Keras 3: values, gradients and state in tests/golden, written by the generators there.
 local moth = require "moth"
+local support = require "tests.spec.support"
+local flat = support.flat
 
 local function golden(name)
     return dofile("tests/golden/" .. name .. ".lua")
-end
-
-local function flat(value, out)
-    out = out or {}
-    if type(value) == "table" then
-        for _, v in ipairs(value) do
-            flat(v, out)
-        end
-    elseif type(value) == "userdata" then
-        flat(value:totable(), out)
-    else
-        out[#out + 1] = value
-    end
-    return out
 end
 
 -- Largest difference, relative to the largest magnitude that is wanted.

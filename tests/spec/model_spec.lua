@@ -1,21 +1,8 @@
 -- Models: how they are put together, described, compiled, read and written, and what is said of mistakes.
 local moth = require "moth"
+local support = require "tests.spec.support"
 local layers = moth.layers
-
--- The message of an error, which must be one printable line that begins with a line of this file.
-local function message_of(f, ...)
-    local good, err = pcall(f, ...)
-    assert(not good, "an error was expected")
-    assert.equal("string", type(err))
-    assert(not err:find("%c"), "not one printable line: " .. err)
-    assert(err:find("model_spec.lua:%d+: "), "not at the caller's line: " .. err)
-    return err
-end
-
-local function fails(pattern, f, ...)
-    local err = message_of(f, ...)
-    assert(err:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, err))
-end
+local fails = support.refuses
 
 local function net()
     return moth.Sequential {
@@ -267,11 +254,11 @@ describe("a functional model", function()
 
     it("must be connected and made of symbols", function()
         local a, b = moth.Input { 2 }, moth.Input { 2 }
-        message_of(moth.Model, { inputs = a, outputs = layers.Dense { 1 }(b) })
-        message_of(moth.Model, { inputs = moth.zeros(2, 2), outputs = layers.Dense { 1 }(a) })
-        message_of(moth.Model, { inputs = a })
-        message_of(moth.Model, { outputs = a })
-        message_of(moth.Model, {})
+        support.refusal(moth.Model, { inputs = a, outputs = layers.Dense { 1 }(b) })
+        support.refusal(moth.Model, { inputs = moth.zeros(2, 2), outputs = layers.Dense { 1 }(a) })
+        support.refusal(moth.Model, { inputs = a })
+        support.refusal(moth.Model, { outputs = a })
+        support.refusal(moth.Model, {})
         fails("either a list or a table of names", function()
             moth.Model { inputs = a, outputs = { layers.Dense { 1 }(a), named = layers.Dense { 1 }(a) } }
         end)
@@ -485,7 +472,7 @@ describe("weights", function()
             model:set_weights { zeros[1], zeros[2], zeros[3] }
         end)
         fails("expected a list of 4 tensors; got nil", function() model:set_weights() end)
-        message_of(model.set_weights, model, { zeros[1], zeros[2], zeros[3], { 1, 2, "x" } })
+        support.refusal(model.set_weights, model, { zeros[1], zeros[2], zeros[3], { 1, 2, "x" } })
         same()
         fails("has shape", function() model:get_layer(1):set_weights { zeros[2], zeros[1] } end)
         same()
@@ -510,7 +497,7 @@ describe("reset and clone", function()
         model:reset(8)
         assert.not_same(first, model:fit(x, y, { epochs = 3, verbose = 0 }).history.loss)
         for _, wrong in ipairs { -1, 1.5, "x" } do
-            message_of(model.reset, model, wrong)
+            support.refusal(model.reset, model, wrong)
         end
     end)
 
@@ -592,9 +579,9 @@ describe("mistakes are told in one line with the nearest name", function()
         model:compile { loss = "mse", metrics = { "mae" } }
         local x, y = moth.rand(4, 4), moth.rand(4, 3)
         local before = model:evaluate(x, y)
-        message_of(model.compile, model, { loss = "mae", metrics = { "nothing" } })
-        message_of(model.compile, model, { loss = "nothing" })
-        message_of(model.compile, model, { loss = "mae", optimizer = "nothing" })
+        support.refusal(model.compile, model, { loss = "mae", metrics = { "nothing" } })
+        support.refusal(model.compile, model, { loss = "nothing" })
+        support.refusal(model.compile, model, { loss = "mae", optimizer = "nothing" })
         assert.same(before, model:evaluate(x, y))
     end)
 end)

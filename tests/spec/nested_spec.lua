@@ -1,11 +1,8 @@
 -- Models inside models: their layers are used once more and shared. Values follow from the definition.
 local moth = require "moth"
 local support = require "tests.spec.support"
+local has = support.has
 local layers = moth.layers
-
-local function has(text, pattern)
-    assert(text:find(pattern, 1, true), ("%q is not in: %s"):format(pattern, text))
-end
 
 local function names(model)
     local list = {}

@@ -1,5 +1,6 @@
 require "moth"
 local options = require "moth.options"
+local support = require "tests.spec.support"
 
 local spec = {
     name = "layers.Thing",
@@ -24,13 +25,8 @@ local function read(args)
     return values
 end
 
--- The message of a refused call without the position, which must be this file's.
 local function refusal(args)
-    local done, message = pcall(read, args)
-    assert.is_false(done)
-    local text = message:match("^[^\n]*options_spec%.lua:%d+: ([^\n]*)$")
-    assert.is_truthy(text, "no position or several lines: " .. tostring(message))
-    return text
+    return support.refusal(read, args)
 end
 
 describe("options.read", function()

@@ -4,39 +4,16 @@ local plot = require "moth.plot"
 local plot_terminal = require "moth.plot_terminal"
 local terminal = require "moth.terminal"
 local callbacks = require "moth.callbacks"
+local support = require "tests.spec.support"
 
 local directory
 
-before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    os.execute("mkdir " .. directory)
-end)
-
-after_each(function()
-    os.execute("rm -r " .. directory)
-end)
-
-local function text_of(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read("a")
-    file:close()
-    return text
-end
+before_each(function() directory = support.directory() end)
+after_each(function() support.remove(directory) end)
 
 local function count(text, pattern)
     local _, n = text:gsub(pattern, "")
     return n
-end
-
--- What a refused call says, without the position, which must be this file's.
-local function refusal(call, ...)
-    local args = { ... }
-    local done, message = pcall(function()
-        call(table.unpack(args))
-    end)
-    assert.is_false(done)
-    return assert(message:match("plot_spec%.lua:%d+: ([^\n]*)$"), message)
 end
 
 -- An object that is no plain table, as tensors are.
@@ -121,7 +98,7 @@ describe("plots as files", function()
         it("draws " .. name .. " as SVG, PNG and PDF", function()
             local svg = directory .. "/deep/plot.svg"
             assert.are.equal(svg, kinds[name](svg))
-            local text = text_of(svg)
+            local text = support.read(svg)
             assert.is_truthy(text:find("^<svg [^>]*width=\"%d+\" height=\"%d+\" viewBox=\"0 0 %d+ %d+\""))
             assert.is_truthy(text:find("</svg>\n$"))
             assert.are.equal(count(text, "<g[ >]"), count(text, "</g>"))
@@ -130,7 +107,7 @@ describe("plots as files", function()
             assert.is_true(#text < 30000, "the file has " .. #text .. " bytes")
             local png = directory .. "/plot.PNG"
             kinds[name](png)
-            local bytes = text_of(png)
+            local bytes = support.read(png)
             assert.are.equal("\137PNG\r\n\26\n", bytes:sub(1, 8))
             local width, height = (">I4I4"):unpack(bytes, 17)
             local svg_width, svg_height = text:match('width="(%d+)" height="(%d+)"')
@@ -138,7 +115,7 @@ describe("plots as files", function()
             assert.are.same({ width, height }, { 2 * svg_width, 2 * svg_height })
             local pdf = directory .. "/plot.pdf"
             kinds[name](pdf)
-            assert.are.equal("%PDF-", text_of(pdf):sub(1, 5))
+            assert.are.equal("%PDF-", support.read(pdf):sub(1, 5))
             -- Nothing but the three files is left.
             local pipe = io.popen("ls " .. directory .. " " .. directory .. "/deep | grep -c .")
             assert.are.equal("6", pipe:read("l"))
@@ -149,7 +126,7 @@ describe("plots as files", function()
     local function svg_of(options, draw)
         options.file = directory .. "/a.svg";
         (draw or plot)(options)
-        return text_of(options.file)
+        return support.read(options.file)
     end
 
     it("shows texts as they are", function()
@@ -242,10 +219,10 @@ describe("plots as files", function()
         local popen = io.popen
         finally(function() rawset(io, "popen", popen) end)
         rawset(io, "popen", function(command) return popen((command:gsub("gnuplot", "no-such-gnuplot"))) end)
-        local message = refusal(plot, { y = { 1, 2 }, file = directory .. "/a.svg" })
+        local message = support.refusal(plot, { y = { 1, 2 }, file = directory .. "/a.svg" })
         assert.is_truthy(message:find("apt install gnuplot-nox", 1, true))
         rawset(io, "popen", function() return popen("echo 'line 7: it broke'; exit 1") end)
-        message = refusal(plot, { y = { 1, 2 }, file = directory .. "/a.svg" })
+        message = support.refusal(plot, { y = { 1, 2 }, file = directory .. "/a.svg" })
         assert.is_truthy(message:find("gnuplot could not write", 1, true))
         assert.is_truthy(message:find("line 7: it broke", 1, true))
         assert.is_nil(io.open(directory .. "/a.svg"))
@@ -255,9 +232,9 @@ describe("plots as files", function()
     it("says that it cannot write", function()
         local file = assert(io.open(directory .. "/file", "wb"))
         file:close()
-        local message = refusal(plot, { y = { 1, 2 }, file = directory .. "/file/a.svg" })
+        local message = support.refusal(plot, { y = { 1, 2 }, file = directory .. "/file/a.svg" })
         assert.is_truthy(message:find("plot: gnuplot could not write", 1, true))
-        message = refusal(plot, { y = { 1, 2 }, file = directory .. "/file/deep/a.svg" })
+        message = support.refusal(plot, { y = { 1, 2 }, file = directory .. "/file/deep/a.svg" })
         assert.is_truthy(message:find("cannot make the directory", 1, true))
     end)
 end)
@@ -380,10 +357,10 @@ describe("plots of", function()
         local from_tensor, from_list = directory .. "/tensor.svg", directory .. "/list.svg"
         plot { tensor(wave), tensor(shifted), file = from_tensor }
         plot { wave, shifted, file = from_list }
-        assert.are.equal(text_of(from_list), text_of(from_tensor))
+        assert.are.equal(support.read(from_list), support.read(from_tensor))
         plot.images { tensor { picture(1), picture(2) }, file = from_tensor }
         plot.images { { picture(1), tensor(picture(2)) }, file = from_list }
-        assert.are.equal(text_of(from_list), text_of(from_tensor))
+        assert.are.equal(support.read(from_list), support.read(from_tensor))
     end)
 
     it("a model show its first weights", function()
@@ -392,7 +369,7 @@ describe("plots of", function()
         local from_model, from_weights = directory .. "/model.svg", directory .. "/weights.svg"
         plot.weights { model, file = from_model }
         plot.weights { w, file = from_weights }
-        assert.are.equal(text_of(from_weights), text_of(from_model))
+        assert.are.equal(support.read(from_weights), support.read(from_model))
     end)
 
     it("a confusion matrix can be asked of it", function()
@@ -400,27 +377,27 @@ describe("plots of", function()
         local from_matrix, from_rows = directory .. "/matrix.svg", directory .. "/rows.svg"
         assert.are.equal(from_matrix, matrix:plot(from_matrix, { title = "T" }))
         plot.confusion_matrix { { { 9, 1 }, { 0, 10 } }, title = "T", file = from_rows }
-        assert.are.equal(text_of(from_rows), text_of(from_matrix))
+        assert.are.equal(support.read(from_rows), support.read(from_matrix))
     end)
 
     it("a history have a panel for each metric, without the learning rate", function()
         local file = directory .. "/a.svg"
         history():plot(file, { title = "both" })
-        local text = text_of(file)
+        local text = support.read(file)
         assert.are.equal(1, count(text, ">loss</text>"))
         assert.are.equal(1, count(text, ">accuracy</text>"))
         assert.are.equal(2, count(text, ">training</text>"))
         assert.are.equal(1, count(text, ">validation</text>"))
         assert.is_nil(text:find("learning"))
         history():plot(file, { metrics = { "loss" } })
-        assert.is_nil(text_of(file):find("accuracy"))
+        assert.is_nil(support.read(file):find("accuracy"))
     end)
 end)
 
 describe("wrong plots are refused:", function()
     local function refuses(what, call, message)
         it(what, function()
-            local text = refusal(call)
+            local text = support.refusal(call)
             assert.is_truthy(text:find(message, 1, true), text)
         end)
     end

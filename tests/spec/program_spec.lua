@@ -1,4 +1,6 @@
 -- The program `moth` as a shell sees it: results, messages, exit status.
+local support = require "tests.spec.support"
+
 local program = (os.getenv "MOTH_BUILD" or "build") .. "/moth"
 
 local function quote(text)
@@ -7,27 +9,19 @@ end
 
 --- Runs a shell command in which $moth is the program. Returns standard output, standard error, the exit status.
 local function shell(command, input)
-    local out, err, feed = os.tmpname(), os.tmpname(), os.tmpname()
-    local file = assert(io.open(feed, "w"))
-    file:write(input or "")
-    file:close()
+    local out, err, feed = os.tmpname(), os.tmpname(), support.write(os.tmpname(), input or "")
     local line = ("moth=%s; { %s; } > %s 2> %s < %s"):format(quote(program), command, out, err, feed)
     local _, _, status = os.execute(line)
     local texts = {}
     for i, path in ipairs { out, err, feed } do
-        local result = assert(io.open(path))
-        texts[i] = result:read "a"
-        result:close()
+        texts[i] = support.read(path)
         os.remove(path)
     end
     return texts[1], texts[2], status
 end
 
 local function script(text)
-    local path = os.tmpname()
-    local file = assert(io.open(path, "w"))
-    file:write(text)
-    file:close()
+    local path = support.write(os.tmpname(), text)
     finally(function()
         os.remove(path)
     end)

@@ -1,19 +1,67 @@
---- What the specs of tensors share.
+--- What specs share: files, refusals, numbers.
 local support = {}
 
---- All numbers of nested lists, in order.
----@param value number|table
----@return number[]
+-- ---- files ----
+
+--- All bytes of a file.
+---@param path string
+---@return string
+function support.read(path)
+    local file <close> = assert(io.open(path, "rb"))
+    return file:read "a"
+end
+
+---@param path string
+---@param text string
+---@return string path
+function support.write(path, text)
+    local file <close> = assert(io.open(path, "wb"))
+    assert(file:write(text))
+    return path
+end
+
+--- A new empty directory; who asks for it gives it to support.remove in the end.
+---@return string path
+function support.directory()
+    local path = os.tmpname()
+    os.remove(path)
+    assert(os.execute("mkdir " .. path))
+    return path
+end
+
+---@param directory string
+function support.remove(directory)
+    os.execute(("chmod -R u+w %s; rm -r %s"):format(directory, directory))
+end
+
+-- ---- numbers ----
+
+--- All that nested lists and tensors hold, in order.
+---@param value any
+---@return any[]
 function support.flat(value, into)
     into = into or {}
-    if type(value) == "number" then
-        into[#into + 1] = value
-    else
+    if type(value) == "userdata" then
+        support.flat(value:totable(), into)
+    elseif type(value) == "table" then
         for _, entry in ipairs(value) do
             support.flat(entry, into)
         end
+    else
+        into[#into + 1] = value
     end
     return into
+end
+
+--- Every bit of every number, as text.
+---@param value any
+---@return string
+function support.bits(value)
+    local numbers = support.flat(value)
+    for i, x in ipairs(numbers) do
+        numbers[i] = ("%a"):format(x)
+    end
+    return table.concat(numbers, " ")
 end
 
 --- Asserts that two nested lists agree to tolerance, relative to the larger of 1 and the expected magnitude.
@@ -27,15 +75,61 @@ function support.close(expected, actual, tolerance, what)
     end
 end
 
+-- ---- refusals ----
+
+--- Asserts that a text holds another one, letter by letter.
+---@param text string
+---@param part string
+function support.has(text, part)
+    assert(text:find(part, 1, true), ("%q is not in: %s"):format(part, text))
+end
+
+local function check_message(fine, message)
+    assert(not fine, "an error was expected")
+    assert(type(message) == "string", "the error is no string but " .. type(message))
+    assert(not message:find("[%c]"), "not one printable line: " .. message)
+end
+
+local support_file = debug.getinfo(1, "S").short_src
+
+-- The spec file that is running.
+local function spec_file()
+    for level = 3, 100 do
+        local info = debug.getinfo(level, "S")
+        if not info or info.short_src:find "_spec%.lua$" then
+            return info.short_src
+        end
+    end
+end
+
+--- Asserts that a call raises one printable line that blames its caller: a line of the spec, or, where f is a function
+--- of moth itself, this file. Returns what it says.
+---@param f function
+---@param ... any arguments of f
+---@return string message without the position
+function support.refusal(f, ...)
+    local fine, message = pcall(f, ...)
+    check_message(fine, message)
+    local place, text = message:match "^([^:]*):%d+: (.*)$"
+    assert(place == spec_file() or place == support_file, "not at the caller's line: " .. message)
+    return text
+end
+
+--- The same, and what it says holds a text.
+---@param part string
+---@param f function
+---@param ... any arguments of f
+function support.refuses(part, f, ...)
+    support.has(support.refusal(f, ...), part)
+end
+
 --- Asserts that f raises one printable line that blames the line in which f calls moth, and returns what it says.
 ---@param f function a function written on one line, so that its line is the one to blame
 ---@param ... any arguments of f
 ---@return string message without the position
 function support.fails(f, ...)
     local fine, message = pcall(f, ...)
-    assert(not fine, "an error was expected")
-    assert(type(message) == "string", "the error is no string but " .. type(message))
-    assert(not message:find("[%c]"), "not one printable line: " .. message)
+    check_message(fine, message)
     local info = debug.getinfo(f, "S")
     local place = ("%s:%d: "):format(info.short_src, info.linedefined)
     assert(message:sub(1, #place) == place, ("expected to begin with %q: %s"):format(place, message))

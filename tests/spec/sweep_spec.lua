@@ -1,18 +1,12 @@
 local moth = require "moth"
 local json = require "moth.json"
 local space = require "moth.sweep_space"
+local support = require "tests.spec.support"
 
 local directory
 
-before_each(function()
-    directory = os.tmpname()
-    os.remove(directory)
-    os.execute("mkdir " .. directory)
-end)
-
-after_each(function()
-    os.execute("rm -r " .. directory)
-end)
+before_each(function() directory = support.directory() end)
+after_each(function() support.remove(directory) end)
 
 local function text_of(path)
     local file = io.open(path, "rb")
@@ -21,12 +15,6 @@ local function text_of(path)
         file:close()
     end
     return text
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "wb"))
-    file:write(text)
-    file:close()
 end
 
 local function lines_in(path)
@@ -275,7 +263,7 @@ describe("a sweep", function()
         local path = directory .. "/s/trials.jsonl"
         local whole = text_of(path)
         for cut = 1, #whole, 7 do
-            write(path, whole:sub(1, cut) .. (cut % 2 == 0 and "\0\255{]\n[]\n" or ""))
+            support.write(path, whole:sub(1, cut) .. (cut % 2 == 0 and "\0\255{]\n[]\n" or ""))
             local s = run()
             local losses = {}
             for i, record in ipairs(s:records()) do
@@ -590,7 +578,7 @@ describe("workers", function()
     ]]
 
     local function command(workers, crash)
-        write(directory .. "/it's a script.lua", script)
+        support.write(directory .. "/it's a script.lua", script)
         return ('%s "%s/it\'s a script.lua" "%s" %d %s'):format(interpreter, directory, directory, workers,
             crash or "")
     end
@@ -696,7 +684,7 @@ describe("workers", function()
     end)
 
     it("end with the process that started them, also in the middle of a trial", function()
-        write(directory .. "/long.lua", [[
+        support.write(directory .. "/long.lua", [[
             local moth = require "moth"
             moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = function(p)
                 os.execute("echo $PPID > " .. arg[1] .. "/pid-" .. p.a)
@@ -716,7 +704,7 @@ describe("workers", function()
     end)
 
     it("that end before a trial are reported, and the others do the work", function()
-        write(directory .. "/half.lua", [[
+        support.write(directory .. "/half.lua", [[
             local moth = require "moth"
             if os.getenv("MOTH_SWEEP") == "s:2" then error("no luck here") end
             moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = function(p)
@@ -731,7 +719,7 @@ describe("workers", function()
     end)
 
     it("that cannot start are reported with what they said", function()
-        write(directory .. "/bad.lua", [[
+        support.write(directory .. "/bad.lua", [[
             local moth = require "moth"
             if os.getenv("MOTH_SWEEP") then error("no data here") end
             moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = print }
