@@ -72,6 +72,12 @@ moth_tensor *moth_emit_float(moth_scope *scope, moth_tensor *x)
     return !x || x->meta.dtype == MOTH_FLOAT32 ? x : MOTH_DO(scope, to, &(moth_attrs){ .i = { MOTH_FLOAT32 } }, x);
 }
 
+moth_tensor *moth_emit_ids(moth_scope *scope, moth_tensor *x)
+{
+    moth_attrs whole = { .i = { MOTH_INT32, true } };
+    return !x || x->meta.dtype == MOTH_INT32 ? x : MOTH_DO(scope, to, &whole, x);
+}
+
 moth_tensor *moth_emit_reshape(moth_scope *scope, moth_tensor *x, int rank, const int64_t *shape)
 {
     moth_attrs attrs = { .i = { rank } };

@@ -22,6 +22,9 @@ moth_tensor *moth_emit_mean_rows(moth_scope *scope, moth_tensor *x); /* (B, …)
 /* x as float32: itself where it is already. */
 moth_tensor *moth_emit_float(moth_scope *scope, moth_tensor *x);
 
+/* Class or token ids as int32. They may come as floats, as Keras's do, but only whole ones. */
+moth_tensor *moth_emit_ids(moth_scope *scope, moth_tensor *x);
+
 /* x with the shape (n dims; dims < 0 count rows). */
 moth_tensor *moth_emit_reshape(moth_scope *scope, moth_tensor *x, int rank, const int64_t *shape);
 

@@ -15,10 +15,7 @@ static moth_status embedding_build(moth_layer *layer, moth_ctx *ctx, int n_in, c
 
 static moth_status embedding_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
 {
-    moth_tensor *ids = io->in[0];
-    if (ids->meta.dtype != MOTH_INT32) { /* ids that came as floats, as Keras takes them too */
-        ids = MOTH_DO(pass->scope, to, &(moth_attrs){ .i = { MOTH_INT32 } }, ids);
-    }
+    moth_tensor *ids = moth_emit_ids(pass->scope, io->in[0]);
     io->out[0] = MOTH_DO(pass->scope, index, &(moth_attrs){ .i = { 0 } }, moth_layer_weight(layer, 0), ids);
     io->out_mask = NULL;
     if (moth_config_bool(layer->config, "mask_zero") && ids && ids->meta.rank == 2) {

@@ -368,11 +368,7 @@ moth_status moth_loss_mean_rows(moth_pass *pass, const moth_value *spec, moth_te
     const moth_loss *loss = (const moth_loss *)(const void *)moth_spec_entry(&moth_losses, spec);
     moth_tensor *t = y_true, *p = y_pred;
     MOTH_TRY(fit_targets(pass, loss, &t, &p));
-    if (!loss->ids) {
-        t = moth_emit_float(pass->scope, t);
-    } else if (t->meta.dtype == MOTH_FLOAT32) { /* ids that came as floats, as Keras's do */
-        t = MOTH_DO(pass->scope, to, &(moth_attrs){ .i = { MOTH_INT32 } }, t);
-    }
+    t = loss->ids ? moth_emit_ids(pass->scope, t) : moth_emit_float(pass->scope, t);
     if (loss->signs) {
         t = to_signs(pass, t);
     }

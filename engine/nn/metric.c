@@ -56,8 +56,7 @@ static moth_tensor *cells_of(moth_pass *pass, moth_tensor *t, const moth_tensor 
     }
     int64_t classes = last_size(p);
     if (classes > 1 && (t->meta.rank < p->meta.rank || last_size(t) == 1)) {
-        moth_tensor *ids = as_float(pass, ids_of(pass, t, p));
-        ids = MOTH_DO(pass->scope, to, &(moth_attrs){ .i = { MOTH_INT32 } }, ids);
+        moth_tensor *ids = moth_emit_ids(pass->scope, ids_of(pass, t, p));
         return as_float(pass, MOTH_DO(pass->scope, one_hot, &(moth_attrs){ .i = { classes } }, ids));
     }
     if (t->meta.rank < p->meta.rank) {

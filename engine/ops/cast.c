@@ -1,5 +1,6 @@
 /* Changing the type, and copying to contiguous memory. Conversion to an integer type cuts off the fraction; a value
  * that does not fit is an error. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,7 +75,7 @@ const moth_op MOTH_OP(contiguous) = {
 
 /* ---- to ---- */
 
-enum { TO_DTYPE = 0 };
+enum { TO_DTYPE = 0, TO_WHOLE };
 
 static moth_status to_infer(moth_infer *q)
 {
@@ -111,6 +112,19 @@ CONVERT(real_to_int, moth_real, int32_t, -2147483648.0, 2147483647.0, "int32")
 CONVERT(real_to_byte, moth_real, uint8_t, 0.0, 255.0, "uint8")
 CONVERT(int_to_byte, int32_t, uint8_t, 0.0, 255.0, "uint8")
 
+/* Ids that came as floats must be whole: a fraction cut off would name another class without a word. */
+static bool all_whole(int64_t n, const moth_real *x, int64_t step, moth_worker *worker)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double v = (double)x[i * step];
+        if (v != floor(v)) { /* false for infinities, which do not fit anyway */
+            snprintf(worker->fault, sizeof worker->fault, "ids are whole numbers; got %g", v);
+            return false;
+        }
+    }
+    return true;
+}
+
 MOTH_LOOP1(to_real_loop, x)
 
 static void to_int_loop(int64_t n, int32_t *out, const int32_t *const *in, const int64_t *step, const moth_attrs *attrs)
@@ -133,7 +147,8 @@ static bool to_narrow(const moth_call *call, int64_t r0, int64_t r1, moth_worker
         const int32_t *ints = (const int32_t *)(const void *)call->in[0].data + w.at[1];
         if (call->out[0].dtype == MOTH_INT32) {
             int32_t *out = (int32_t *)(void *)call->out[0].data + w.at[0];
-            good = real_to_int(w.n, out, reals, w.step[1], worker);
+            good = (!call->attrs->i[TO_WHOLE] || all_whole(w.n, reals, w.step[1], worker)) &&
+                   real_to_int(w.n, out, reals, w.step[1], worker);
         } else {
             uint8_t *out = (uint8_t *)call->out[0].data + w.at[0];
             good = from_real ? real_to_byte(w.n, out, reals, w.step[1], worker)
@@ -160,6 +175,7 @@ static bool to_rows(const moth_call *call, int64_t r0, int64_t r1, moth_worker *
 
 static const moth_attr_spec to_attrs[] = {
     { .name = "dtype", .kind = MOTH_ATTR_INT, .slot = TO_DTYPE },
+    { .name = "whole", .kind = MOTH_ATTR_BOOL, .slot = TO_WHOLE },
     { .kind = MOTH_ATTR_END },
 };
 static const moth_case to_cases[] = {
@@ -174,7 +190,7 @@ static const moth_case to_cases[] = {
 
 const moth_op MOTH_OP(to) = {
     .name = "to",
-    .doc = "x in another type; fractions are cut off, values out of range are an error",
+    .doc = "x in another type; fractions are cut off (an error if whole), values out of range are an error",
     .min_in = 1,
     .max_in = 1,
     .n_out = 1,
