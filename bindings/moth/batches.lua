@@ -164,6 +164,15 @@ function batches.limited(count, steps, batch_size)
     return steps and steps < all and steps * batch_size or count
 end
 
+--- Targets come from the generator; what stands beside it would be passed over without a word.
+---@param who string  the call, for messages
+---@param y any
+function batches.no_targets(who, y)
+    if y ~= nil then
+        options.fail(("%s: a generator gives y as its second value; got %s beside it"):format(who, options.show(y)))
+    end
+end
+
 --- Goes through the batches that a generator gives until it gives nil: number, x, y, weights. Without targets (predict)
 -- y and weights are nil.
 ---@param model moth.Model

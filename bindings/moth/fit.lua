@@ -90,7 +90,8 @@ local function validation_source(self, plan, read)
     return source
 end
 
-local function refuse_with_generator(read)
+local function refuse_with_generator(read, y)
+    batches.no_targets("fit", y)
     for _, name in ipairs { "sample_weight", "class_weight" } do
         if read[name] then
             options.fail(("fit: a generator gives weights as its third value, not by %s"):format(name))
@@ -190,10 +191,11 @@ local function train_generator(self, generator, read, list, logs)
     return core.values(self)
 end
 
--- Is validation due after this epoch? validation_freq: every so many epochs, or a list of epochs.
-local function due(freq, epoch, initial_epoch)
+-- Is validation due after this epoch? validation_freq: every so many epochs, or a list of epochs. Epochs done before
+-- this fit count too, as in Keras: training that goes on validates where it would have without a break.
+local function due(freq, epoch)
     if type(freq) ~= "table" then
-        return (epoch - initial_epoch) % freq == 0
+        return epoch % freq == 0
     end
     for _, listed in ipairs(freq) do
         if listed == epoch then
@@ -217,7 +219,7 @@ local function run_epochs(self, run)
         for name, value in pairs(values) do
             logs[name] = value
         end
-        if run.validation and due(read.validation_freq, epoch, read.initial_epoch) then
+        if run.validation and due(read.validation_freq, epoch) then
             for name, value in pairs(validate(self, run.validation, list)) do
                 logs["val_" .. name] = value
             end
@@ -264,7 +266,7 @@ function core.model_methods:fit(x, y, args)
     local read = options.read(fit_spec, args)
     local run = { read = read, generator = generator }
     if generator then
-        refuse_with_generator(read)
+        refuse_with_generator(read, y)
     else
         run.plan = training_plan(self, x, y, read)
     end

@@ -184,6 +184,7 @@ local evaluate_spec = {
 -- Tensors as a source; y may be nil where only x counts.
 local function source_of(self, x, y, read, who)
     if type(x) == "function" then
+        batches.no_targets(who, y)
         if read.sample_weight then
             options.fail(who .. ": a generator gives weights as its third value, not by sample_weight")
         end

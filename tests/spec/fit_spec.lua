@@ -137,6 +137,13 @@ describe("the samples of fit", function()
         assert.equal(8, tested)
     end)
 
+    it("validate every so many of all epochs, also of those done before", function()
+        local x, y, at = moth.ones(4, 1), column { 1, 2, 3, 4 }, {}
+        line(0):fit(x, y, quiet { epochs = 7, initial_epoch = 3, validation_freq = 2, validation_split = 0.5,
+            callbacks = { { on_epoch_end = function(_, epoch, logs) at[#at + 1] = logs.val_loss and epoch end } } })
+        assert.same({ 4, 6 }, at)
+    end)
+
     it("come in epochs, of which some may be done already", function()
         local seen = {}
         local note = callbacks.LambdaCallback { on_epoch_begin = function(epoch) seen[#seen + 1] = epoch end }
@@ -218,6 +225,12 @@ describe("a generator", function()
 
     it("is told what is wrong with what it gives", function()
         fails("the generator gave no batch", function() line(0):fit(function() end, quiet {}) end)
+        fails("a generator gives y as its second value", function()
+            line(0):fit(function() end, column { 1 }, quiet {})
+        end)
+        fails("a generator gives y as its second value", function()
+            line(0):evaluate(function() end, column { 1 })
+        end)
         fails("x must be a tensor", function() line(0):fit(function() return 1, 2 end, quiet {}) end)
         fails("y must be a tensor", function() line(0):fit(function() return moth.ones(2, 1) end, quiet {}) end)
         fails("no more data", function() line(0):fit(function() error("no more data") end, quiet {}) end)
@@ -596,6 +609,20 @@ describe("wrong calls of fit", function()
             net { loss = "sparse_categorical_crossentropy" }:fit(x, moth.tensor({ 0, 1, 2, -1, 0, 1, 2, 0 },
                 { dtype = "int32" }), quiet {})
         end)
+    end)
+
+    it("with ids that are not whole: no class is guessed", function()
+        local sparse = net { loss = "sparse_categorical_crossentropy" }
+        fails("ids are whole numbers; got 0.5", function() sparse:fit(x, moth.full({ 8 }, 0.5), quiet {}) end)
+        fails("ids are whole numbers; got 1.5", function() sparse:evaluate(x, moth.full({ 8, 1 }, 1.5)) end)
+        fails("ids are whole numbers; got 0.25", function()
+            net { loss = function(_, p) return p:sum() end, metrics = { "precision" } }:evaluate(x,
+                moth.full({ 8 }, 0.25))
+        end)
+        local embedding = moth.Sequential { layers.Embedding { 5, 2, input_shape = { 3 } } }
+        fails("ids are whole numbers; got 1.5", function() embedding:predict(moth.tensor { { 0, 1.5, 4 } }) end)
+        assert.same(embedding:predict(moth.tensor { { 0, 1.0, 4 } }):totable(),
+            embedding:predict(moth.tensor({ { 0, 1, 4 } }, { dtype = "uint8" })):totable())
     end)
 
     it("is a batch size or a number of steps out of all range", function()
