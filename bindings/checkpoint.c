@@ -9,16 +9,19 @@ typedef struct maker {
     int index; /* of the function; 0: none */
 } maker;
 
-/* maker(type, config) -> layer, or nil for the engine's own */
+/* maker(type, config) -> layer, or nil for the engine's own: *out gets a reference, also where an error follows */
 static int call_maker(lua_State *L)
 {
     const char *type = lua_touserdata(L, 2);
     const moth_value *config = lua_touserdata(L, 3);
+    moth_layer **out = lua_touserdata(L, 4);
     lua_settop(L, 1);
     lua_pushstring(L, type);
     mothb_push_value(L, config);
     lua_call(L, 2, 1);
-    return 1;
+    *out = moth_layer_retain(mothb_test_layer(L, 1));
+    mothb_keep_layer(L, 1);
+    return 0;
 }
 
 static moth_status make_layer(void *user, moth_ctx *ctx, const char *type, const moth_value *config, moth_layer **out)
@@ -35,14 +38,15 @@ static moth_status make_layer(void *user, moth_ctx *ctx, const char *type, const
     lua_pushvalue(L, m->index);
     lua_pushlightuserdata(L, (void *)(uintptr_t)type);
     lua_pushlightuserdata(L, (void *)(uintptr_t)config);
-    if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
+    lua_pushlightuserdata(L, out);
+    if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
+        moth_layer_release(*out);
+        *out = NULL;
         const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "error object";
         moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s", text);
         lua_pop(L, 1);
         return MOTH_ERR_ARGUMENT;
     }
-    *out = moth_layer_retain(mothb_test_layer(L, -1));
-    lua_pop(L, 1);
     return MOTH_OK;
 }
 

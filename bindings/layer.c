@@ -3,24 +3,6 @@
 
 #include "objects.h"
 
-/* Layers that have a userdata, by address, with weak values: the same layer is the same object in Lua. */
-static const char cache_key = 0;
-
-void mothb_push_layer(lua_State *L, moth_layer *layer)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &cache_key);
-    if (lua_rawgetp(L, -1, layer) == LUA_TUSERDATA && mothb_test_layer(L, -1) == layer) {
-        lua_remove(L, -2);
-        return;
-    }
-    lua_pop(L, 1);
-    moth_layer **box = mothb_new_object(L, MOTHB_LAYER);
-    *box = moth_layer_retain(layer);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, layer);
-    lua_remove(L, -2);
-}
-
 /* ---- tables of names ---- */
 
 static const moth_kind *const kinds[] = { &moth_layers,       &moth_activations, &moth_initializers,
@@ -174,23 +156,15 @@ static int core_is_layer(lua_State *L)
 
 static int layer_gc(lua_State *L)
 {
-    moth_layer **box = mothb_test_object(L, 1, MOTHB_LAYER, sizeof *box);
-    if (box) {
-        moth_layer *layer = *box;
-        *box = NULL;
-        moth_layer_release(layer);
-    }
+    moth_layer_release(mothb_take_object(L, MOTHB_LAYER));
+    mothb_let_layers_go(L);
     return 0;
 }
 
 static int symbol_gc(lua_State *L)
 {
-    moth_symbol **box = mothb_test_object(L, 1, MOTHB_SYMBOL, sizeof *box);
-    if (box) {
-        moth_symbol *symbol = *box;
-        *box = NULL;
-        moth_symbol_release(symbol);
-    }
+    moth_symbol_release(mothb_take_object(L, MOTHB_SYMBOL));
+    mothb_let_layers_go(L);
     return 0;
 }
 
@@ -202,10 +176,7 @@ static int core_layer(lua_State *L)
     moth_layer **box = mothb_new_object(L, MOTHB_LAYER), *layer = NULL;
     MOTHB_CALL(L, moth_layer_new(mothb_ctx(L), type, given, &layer));
     *box = layer;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &cache_key);
-    lua_pushvalue(L, -2);
-    lua_rawsetp(L, -2, layer);
-    lua_pop(L, 1);
+    mothb_know_layer(L, layer);
     return 1;
 }
 
@@ -248,6 +219,7 @@ static int apply_symbols(lua_State *L, moth_layer *layer)
         return mothb_raise(L, status);
     }
     lua_settop(L, top + n_out);
+    mothb_keep_layer(L, 1);
     return n_out;
 }
 
@@ -453,10 +425,5 @@ void mothb_open_layer(lua_State *L)
     mothb_register(L, functions);
     mothb_new_fields_class(L, MOTHB_LAYER, metamethods, methods, getters, setters, "layer_methods");
     mothb_new_fields_class(L, MOTHB_SYMBOL, symbol_meta, none, symbol_getters, none, "symbol_methods");
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &cache_key);
+    mothb_open_layer_objects(L);
 }

@@ -5,12 +5,8 @@
 
 static int model_gc(lua_State *L)
 {
-    moth_model **box = mothb_test_object(L, 1, MOTHB_MODEL, sizeof *box);
-    if (box) {
-        moth_model *model = *box;
-        *box = NULL;
-        moth_model_release(model);
-    }
+    moth_model_release(mothb_take_object(L, MOTHB_MODEL));
+    mothb_let_layers_go(L);
     return 0;
 }
 
@@ -58,6 +54,7 @@ static int model_add(lua_State *L)
         return 1;
     }
     MOTHB_CALL(L, input ? moth_model_set_input(model, input) : moth_model_add_layer(model, mothb_check_layer(L, 2)));
+    mothb_keep_layer(L, 2);
     lua_settop(L, 1);
     return 1;
 }

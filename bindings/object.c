@@ -15,6 +15,15 @@ static void *test_object(lua_State *L, int index, const char *class_name)
     return box ? *box : NULL;
 }
 
+void *mothb_take_object(lua_State *L, const char *class_name)
+{
+    void **box = mothb_test_object(L, 1, class_name, sizeof *box), *held = box ? *box : NULL;
+    if (box) {
+        *box = NULL;
+    }
+    return held;
+}
+
 static void *check_object(lua_State *L, int arg, const char *class_name, const char *noun)
 {
     void **box = mothb_test_object(L, arg, class_name, sizeof *box);
@@ -210,6 +219,7 @@ int mothb_object_newindex(lua_State *L)
         lua_newtable(L);
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, 1, 1);
+        mothb_keep_layer(L, 1);
     }
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 3);

@@ -19,6 +19,9 @@ enum { MOTHB_MAX_TENSORS = 32 };
 /* Pushes an empty owner of a class and returns where the object goes. */
 void *mothb_new_object(lua_State *L, const char *class_name);
 
+/* Empties the userdata at 1, for its finalizer; returns what it held, or NULL. */
+void *mothb_take_object(lua_State *L, const char *class_name);
+
 moth_layer *mothb_check_layer(lua_State *L, int arg);
 moth_symbol *mothb_check_symbol(lua_State *L, int arg);
 moth_model *mothb_check_model(lua_State *L, int arg);
@@ -26,7 +29,15 @@ moth_optimizer *mothb_check_optimizer(lua_State *L, int arg);
 moth_layer *mothb_test_layer(lua_State *L, int index); /* NULL where it is something else */
 moth_symbol *mothb_test_symbol(lua_State *L, int index);
 
-void mothb_push_layer(lua_State *L, moth_layer *layer);    /* the same userdata for the same layer */
+void mothb_push_layer(lua_State *L, moth_layer *layer); /* the same userdata for the same layer */
+/* The userdata on top is that of the layer from now on. */
+void mothb_know_layer(lua_State *L, moth_layer *layer);
+/* To be called where a layer may have gained a field or a holder: its userdata at index (from the bottom) is kept while
+ * it has both. */
+void mothb_keep_layer(lua_State *L, int index);
+/* To be called where a layer may have lost a holder. Allocates nothing: finalizers call it. */
+void mothb_let_layers_go(lua_State *L);
+
 void mothb_push_symbol(lua_State *L, moth_symbol *symbol); /* adds a reference */
 
 /* Tensors (or symbols) at arg: one, or a list. Borrowed; returns how many. */
@@ -58,6 +69,7 @@ bool mothb_training_option(lua_State *L, int arg);
 
 /* Each file opens itself; see common.h. */
 void mothb_open_layer(lua_State *L);
+void mothb_open_layer_objects(lua_State *L);
 void mothb_open_model(lua_State *L);
 void mothb_open_train(lua_State *L);
 void mothb_open_checkpoint(lua_State *L);

@@ -8,12 +8,7 @@
 
 static int optimizer_gc(lua_State *L)
 {
-    moth_optimizer **box = mothb_test_object(L, 1, MOTHB_OPTIMIZER, sizeof *box);
-    if (box) {
-        moth_optimizer *o = *box;
-        *box = NULL;
-        moth_optimizer_release(o);
-    }
+    moth_optimizer_release(mothb_take_object(L, MOTHB_OPTIMIZER));
     return 0;
 }
 

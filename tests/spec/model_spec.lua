@@ -357,6 +357,58 @@ describe("a layer in Lua", function()
         assert(largest_difference(model:get_weights()[3], moth.ones(3)) > 0)
     end)
 
+    -- Nothing in Lua refers to the layers of these models; the functions still get theirs, with its fields.
+    it("stays what it is while a model has it, and goes with the last one", function()
+        local core = require "moth.core"
+        local function scaled(factor)
+            return moth.Layer {
+                name = "Scaled", config = { factor = factor },
+                build = function(self, shape) self.w = self:add_weight("w", shape, "ones") end,
+                call = function(self, input) return input * self.w * self.factor end,
+            }
+        end
+        local function collected()
+            for _ = 1, 4 do
+                collectgarbage()
+            end
+            return core.live_bytes()
+        end
+        local function check()
+            local one, input, path = moth.ones(1, 4), moth.Input { 4 }, os.tmpname()
+            local models = { moth.Sequential { layers.Flatten { input_shape = { 4 } }, scaled(3) } }
+            collected()
+            models[2] = moth.Model { inputs = input, outputs = scaled(3)(layers.Flatten {} (input)) }
+            models[1]:save(path)
+            models[3] = moth.load_model(path, { custom = { Scaled = scaled(1) } })
+            os.remove(path)
+            local half = scaled(3)(input)
+            collected()
+            models[4] = moth.Model { inputs = input, outputs = half }
+            models[5] = moth.Sequential {}
+            models[5]:add(models[1])
+            models[1] = models[1]:clone()
+            collected()
+            for k, model in ipairs(models) do
+                assert.same({ { 3, 3, 3, 3 } }, model:predict(one):totable(), k)
+                local last = model.layers[#model.layers]
+                assert.equal(3, last.factor)
+                assert.same({ 4 }, last.w.shape)
+            end
+        end
+        check()
+        local before = collected()
+        check()
+        assert.equal(before, collected())
+    end)
+
+    it("keeps the fields that are given to a layer of the engine", function()
+        local model = moth.Sequential { layers.Dense { 1, input_shape = { 1 } } }
+        model.layers[1].note = "first"
+        collectgarbage()
+        collectgarbage()
+        assert.equal("first", model.layers[1].note)
+    end)
+
     it("changes its state in training only, once a step", function()
         for _, guarded in ipairs { true, false } do
             local model = with {
