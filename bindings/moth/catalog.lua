@@ -114,7 +114,8 @@ end
 -- ---- the tables -----------------------------------------------------------------------------------------------------
 
 -- Reading a name that is not there is a typing error far more often than a question.
-local function strict(plural, entries)
+-- `beside`: what can be read there but is no entry.
+local function strict(plural, entries, beside)
     local known = {}
     for name in pairs(entries) do
         known[#known + 1] = name
@@ -122,14 +123,16 @@ local function strict(plural, entries)
     table.sort(known)
     return setmetatable(entries, {
         __index = function(_, key)
-            if type(key) == "string" then
+            if beside and beside[key] then
+                return beside[key]
+            elseif type(key) == "string" then
                 options.fail(options.unknown(("moth.%s has no"):format(plural), key, known))
             end
         end,
     })
 end
 
-local function build(plural, constructor, more)
+local function build(plural, constructor, more, beside)
     local entries = {}
     for name, entry in next, more or {} do
         entries[name] = entry
@@ -142,7 +145,7 @@ local function build(plural, constructor, more)
     for alias, name in pairs(core.aliases(plural)) do
         entries[alias] = entries[name]
     end
-    return strict(plural, entries)
+    return strict(plural, entries, beside)
 end
 
 local spec_tables = "activations initializers regularizers constraints losses metrics schedules"
@@ -153,7 +156,8 @@ for plural in spec_tables:gmatch("%a+") do
     end, plural == "metrics" and catalog.losses or nil)
 end
 catalog.layers = build("layers", layer_constructor)
-catalog.optimizers = build("optimizers", optimizer_constructor)
+-- Keras's place for schedules is optimizers.schedules.
+catalog.optimizers = build("optimizers", optimizer_constructor, nil, { schedules = catalog.schedules })
 
 -- A list of sizes, each a whole number above 0.
 local function sizes(value)

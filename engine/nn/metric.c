@@ -368,10 +368,16 @@ static const moth_option precision_options[] = {
     { .name = "thresholds", .kind = MOTH_OPTION_NUMBER, .fallback = "0.5", .position = 1 },
     { .name = "top_k",
       .kind = MOTH_OPTION_INT,
+      .position = 2,
       .low = 1,
       .high = MOTH_NO_LIMIT,
       .doc = "the k largest outputs count as positive, whatever the threshold" },
-    { .name = "class_id", .kind = MOTH_OPTION_INT, .low = 0, .high = MOTH_NO_LIMIT, .doc = "count this class only" },
+    { .name = "class_id",
+      .kind = MOTH_OPTION_INT,
+      .position = 3,
+      .low = 0,
+      .high = MOTH_NO_LIMIT,
+      .doc = "count this class only" },
     MOTH_OPTIONS_END,
 };
 static const moth_option f1_options[] = {

@@ -67,8 +67,8 @@ static moth_status set_positionals(moth_ctx *ctx, const char *what, const moth_o
     for (int64_t i = 0; i < moth_value_count(list); i++) {
         const moth_option *o = positional(options, i + 1);
         if (!o) {
-            return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: takes %lld values by position, got %lld", what, (long long)i,
-                             (long long)moth_value_count(list));
+            return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: takes %lld value%s by position, got %lld", what, (long long)i,
+                             i == 1 ? "" : "s", (long long)moth_value_count(list));
         }
         MOTH_TRY(set_option(ctx, what, o, moth_value_at(list, i), map));
     }

@@ -116,40 +116,45 @@ static void lion_hyper(moth_optimizer *o, double rate, double t, double *out)
 
 /* ---- options ---- */
 
-#define NUMBER(name_, fallback_, low_, high_)                                                        \
-    {                                                                                                \
-        .name = name_, .kind = MOTH_OPTION_NUMBER, .fallback = fallback_, .low = low_, .high = high_ \
+/* `place` is the option's place among the positionals, as in Keras's signatures; 0: by name only. */
+#define NUMBER(place, name_, fallback_, low_, high_)                                                      \
+    {                                                                                                     \
+        .name = name_, .kind = MOTH_OPTION_NUMBER, .fallback = fallback_, .position = place, .low = low_, \
+        .high = high_                                                                                     \
     }
 #define RATE(fallback_)                                                                                    \
     {                                                                                                      \
         .name = "learning_rate", .kind = MOTH_OPTION_RATE, .spec = &moth_schedules, .fallback = fallback_, \
         .position = 1, .low = 0, .high = MOTH_NO_LIMIT, .doc = "a number or a schedule"                    \
     }
-#define BETAS(first, second) NUMBER("beta_1", first, 0, 1), NUMBER("beta_2", second, 0, 1)
-#define EPSILON NUMBER("epsilon", "1e-7", 0, MOTH_NO_LIMIT)
-#define COMMON(decay)                                                                                           \
-    { .name = "weight_decay", .kind = MOTH_OPTION_NUMBER, .fallback = decay, .low = 0, .high = MOTH_NO_LIMIT }, \
-        NUMBER("clipnorm", NULL, 0, MOTH_NO_LIMIT), NUMBER("clipvalue", NULL, 0, MOTH_NO_LIMIT),                \
-        NUMBER("global_clipnorm", NULL, 0, MOTH_NO_LIMIT), MOTH_OPTIONS_END
-#define FLAG(name_)                                                  \
-    {                                                                \
-        .name = name_, .kind = MOTH_OPTION_BOOL, .fallback = "false" \
+#define BETAS(place, first, second) NUMBER(place, "beta_1", first, 0, 1), NUMBER((place) + 1, "beta_2", second, 0, 1)
+#define EPSILON(place) NUMBER(place, "epsilon", "1e-7", 0, MOTH_NO_LIMIT)
+#define COMMON(place, decay)                                                                                  \
+    NUMBER(place, "weight_decay", decay, 0, MOTH_NO_LIMIT), NUMBER(0, "clipnorm", NULL, 0, MOTH_NO_LIMIT),    \
+        NUMBER(0, "clipvalue", NULL, 0, MOTH_NO_LIMIT), NUMBER(0, "global_clipnorm", NULL, 0, MOTH_NO_LIMIT), \
+        MOTH_OPTIONS_END
+#define FLAG(place, name_)                                                              \
+    {                                                                                   \
+        .name = name_, .kind = MOTH_OPTION_BOOL, .fallback = "false", .position = place \
     }
 
-static const moth_option sgd_options[] = { RATE("0.01"), NUMBER("momentum", "0", 0, 1), FLAG("nesterov"),
-                                           COMMON(NULL) };
-static const moth_option rmsprop_options[] = { RATE("0.001"), NUMBER("rho", "0.9", 0, 1), NUMBER("momentum", "0", 0, 1),
-                                               EPSILON,       FLAG("centered"),           COMMON(NULL) };
-static const moth_option adam_options[] = { RATE("0.001"), BETAS("0.9", "0.999"), EPSILON, FLAG("amsgrad"),
-                                            COMMON(NULL) };
-static const moth_option adamw_options[] = { RATE("0.001"), BETAS("0.9", "0.999"), EPSILON, FLAG("amsgrad"),
-                                             COMMON("0.004") };
+static const moth_option sgd_options[] = { RATE("0.01"), NUMBER(2, "momentum", "0", 0, 1), FLAG(3, "nesterov"),
+                                           COMMON(4, NULL) };
+static const moth_option rmsprop_options[] = {
+    RATE("0.001"), NUMBER(2, "rho", "0.9", 0, 1), NUMBER(3, "momentum", "0", 0, 1),
+    EPSILON(4),    FLAG(5, "centered"),           COMMON(6, NULL)
+};
+static const moth_option adam_options[] = { RATE("0.001"), BETAS(2, "0.9", "0.999"), EPSILON(4), FLAG(5, "amsgrad"),
+                                            COMMON(6, NULL) };
+static const moth_option adamw_options[] = { RATE("0.001"), BETAS(3, "0.9", "0.999"), EPSILON(5), FLAG(6, "amsgrad"),
+                                             COMMON(2, "0.004") };
 static const moth_option adagrad_options[] = { RATE("0.001"),
-                                               NUMBER("initial_accumulator_value", "0.1", 0, MOTH_NO_LIMIT), EPSILON,
-                                               COMMON(NULL) };
-static const moth_option adadelta_options[] = { RATE("0.001"), NUMBER("rho", "0.95", 0, 1), EPSILON, COMMON(NULL) };
-static const moth_option adamax_options[] = { RATE("0.001"), BETAS("0.9", "0.999"), EPSILON, COMMON(NULL) };
-static const moth_option lion_options[] = { RATE("0.001"), BETAS("0.9", "0.99"), COMMON(NULL) };
+                                               NUMBER(2, "initial_accumulator_value", "0.1", 0, MOTH_NO_LIMIT),
+                                               EPSILON(3), COMMON(4, NULL) };
+static const moth_option adadelta_options[] = { RATE("0.001"), NUMBER(2, "rho", "0.95", 0, 1), EPSILON(3),
+                                                COMMON(4, NULL) };
+static const moth_option adamax_options[] = { RATE("0.001"), BETAS(2, "0.9", "0.999"), EPSILON(4), COMMON(5, NULL) };
+static const moth_option lion_options[] = { RATE("0.001"), BETAS(2, "0.9", "0.99"), COMMON(4, NULL) };
 
 /* ---- the table ---- */
 

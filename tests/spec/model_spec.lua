@@ -118,6 +118,28 @@ describe("Sequential", function()
         assert.near(0.25, moth.optimizers.SGD { lr = 0.25 }.learning_rate, 1e-12)
     end)
 
+    it("takes options of optimizers and metrics by position in Keras's order", function()
+        local made = moth.optimizers
+        local function given(optimizer, options)
+            for name, value in pairs(options) do
+                assert.equal(value, optimizer.config[name], name)
+            end
+        end
+        given(made.SGD { 0.1, 0.9, true }, { learning_rate = 0.1, momentum = 0.9, nesterov = true })
+        given(made.RMSprop { 0.1, 0.5, 0.25, 1e-5, true },
+            { rho = 0.5, momentum = 0.25, epsilon = 1e-5, centered = true })
+        given(made.Adam { 0.1, 0.8, 0.95, 1e-6, true }, { beta_1 = 0.8, beta_2 = 0.95, epsilon = 1e-6, amsgrad = true })
+        given(made.AdamW { 0.1, 0.5, 0.8 }, { weight_decay = 0.5, beta_1 = 0.8, beta_2 = 0.999 })
+        given(made.Nadam { 0.1, 0.8, 0.95, 1e-6 }, { beta_1 = 0.8, beta_2 = 0.95, epsilon = 1e-6 })
+        given(made.Adamax { 0.1, 0.8, 0.95, 1e-6 }, { beta_1 = 0.8, beta_2 = 0.95, epsilon = 1e-6 })
+        given(made.Adagrad { 0.1, 0.5, 1e-6 }, { initial_accumulator_value = 0.5, epsilon = 1e-6 })
+        given(made.Adadelta { 0.1, 0.5, 1e-6 }, { rho = 0.5, epsilon = 1e-6 })
+        given(made.Lion { 0.1, 0.8, 0.95, 0.25 }, { beta_1 = 0.8, beta_2 = 0.95, weight_decay = 0.25 })
+        assert.equal(moth.schedules, made.schedules)
+        local recall = moth.metrics.recall { 0.25, 2, 1 }
+        assert.same({ 0.25, 2, 1 }, { recall.thresholds, recall.top_k, recall.class_id })
+    end)
+
     it("shows itself as text", function()
         assert.equal("Sequential 'sequential' (2 layers)", tostring(net()))
         assert.equal("layers.Dense dense_1", tostring(net().layers[1]))
