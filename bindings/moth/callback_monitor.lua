@@ -230,7 +230,7 @@ end
 
 function ModelCheckpoint:path(epoch, batch, logs)
     return expand(self.filepath, function(name, format)
-        local value = logs[name]
+        local value = logs[name] or logs[options.full_name(name)]
         if name == "epoch" then
             value = epoch
         elseif name == "batch" and batch then

@@ -143,7 +143,8 @@ function options.unknown(what, word, known)
         nearest and ("; did you mean %q?"):format(nearest) or ";", table.concat(known, ", "))
 end
 
---- A name of a loss, metric or initializer in its full form: "acc" is "accuracy", "val_acc" "val_accuracy".
+--- A name of a loss, metric or initializer in its full form: "acc" is "accuracy", "val_acc" "val_accuracy", also behind
+-- the name of an output ("val_digit_acc").
 ---@param name any  anything but a known alias comes back unchanged
 ---@return any
 function options.full_name(name)
@@ -151,7 +152,7 @@ function options.full_name(name)
         return name
     end
     local prefix, rest = name:match("^(val_)(.+)$")
-    return (prefix or "") .. (value_aliases[rest or name] or rest or name)
+    return (prefix or "") .. (value_aliases[rest or name] or rest or name):gsub("_acc$", "_accuracy")
 end
 
 local function check_range(option, value)

@@ -267,6 +267,12 @@ describe("ModelCheckpoint", function()
             1, true))
         assert.has_error(function() fit({ callbacks.ModelCheckpoint "{loss:02d}" }, { { loss = 0.5 } }) end)
     end)
+
+    it("knows the older name of accuracy in a path", function()
+        fit({ callbacks.ModelCheckpoint { directory .. "/a{val_acc:.2f}_{digit_acc:.1f}" } },
+            { { loss = 1, val_loss = 1, val_accuracy = 0.75, digit_accuracy = 0.5 } })
+        assert.is_truthy(support.read(directory .. "/a0.75_0.5"))
+    end)
 end)
 
 describe("CSVLogger", function()
