@@ -146,7 +146,7 @@ static const moth_entry *const entries[] = {
 };
 static const char *const aliases[] = { "swish", "silu", NULL };
 
-const moth_kind moth_activations = { "activation", "activations", entries, aliases, false };
+const moth_kind moth_activations = { "activation", "activations", entries, aliases, false, NULL };
 
 moth_tensor *moth_activate_as(moth_pass *pass, const char *name, const moth_value *config, moth_tensor *x)
 {

@@ -73,9 +73,15 @@ moth_status moth_spec_normalize(moth_ctx *ctx, const moth_kind *kind, const moth
     MOTH_TRY(moth_entry_require(ctx, kind, moth_value_as_string(name), &entry));
     moth_value *map = NULL;
     MOTH_TRY(moth_options_normalize(ctx, entry->name, entry->options, NULL, is == MOTH_MAP ? given : NULL, &map));
-    if (!moth_value_set(map, "class", moth_value_string(entry->name, strlen(entry->name)))) {
+    moth_status status = moth_value_set(map, "class", moth_value_string(entry->name, strlen(entry->name)))
+                             ? MOTH_OK
+                             : moth_fail_memory(ctx, 32);
+    if (status == MOTH_OK && kind->check) {
+        status = kind->check(ctx, map);
+    }
+    if (status != MOTH_OK) {
         moth_value_free(map);
-        return moth_fail_memory(ctx, 32);
+        return status;
     }
     *out = map;
     return MOTH_OK;

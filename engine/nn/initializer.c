@@ -304,7 +304,7 @@ static const moth_entry *const entries[] = {
 static const char *const aliases[] = { "uniform", "random_uniform", "normal", "random_normal", "zero", "zeros",
                                        "one",     "ones",           NULL };
 
-const moth_kind moth_initializers = { "initializer", "initializers", entries, aliases, true };
+const moth_kind moth_initializers = { "initializer", "initializers", entries, aliases, true, NULL };
 
 moth_status moth_initialize(moth_ctx *ctx, const moth_value *spec, moth_tensor *t, uint64_t seed, uint64_t stream)
 {

@@ -21,7 +21,7 @@ static const moth_entry *const layer_entries[] = {
 static const char *const layer_aliases[] = { "Convolution2D", "Conv2D",    "Convolution1D",    "Conv1D", "MaxPool2D",
                                              "MaxPooling2D",  "AvgPool2D", "AveragePooling2D", NULL };
 
-const moth_kind moth_layers = { "layer", "layers", layer_entries, layer_aliases, false };
+const moth_kind moth_layers = { "layer", "layers", layer_entries, layer_aliases, false, NULL };
 
 const moth_option moth_layer_options[] = {
     { .name = "name", .kind = MOTH_OPTION_STRING, .doc = "name in summaries, files and messages" },

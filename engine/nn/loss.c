@@ -244,7 +244,7 @@ static const char *const aliases[] = {
     "kl_divergence",
     NULL,
 };
-const moth_kind moth_losses = { "loss", "losses", entries, aliases, false };
+const moth_kind moth_losses = { "loss", "losses", entries, aliases, false, NULL };
 
 /* ---- shapes ---- */
 

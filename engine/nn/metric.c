@@ -431,7 +431,7 @@ static const moth_entry *const entries[] = {
 static const char *const aliases[] = {
     "acc", "accuracy", "top_k_categorical_accuracy", "top_k", "f1_score", "f1", NULL
 };
-const moth_kind moth_metrics = { "metric", "metrics", entries, aliases, false };
+const moth_kind moth_metrics = { "metric", "metrics", entries, aliases, false, NULL };
 
 static const moth_value *class_of(const moth_value *given)
 {

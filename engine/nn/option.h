@@ -57,6 +57,7 @@ typedef struct moth_kind {
     const moth_entry *const *entries; /* NULL ends it */
     const char *const *aliases;       /* pairs: other name, name; NULL ends it; NULL: none */
     bool no_functions;                /* a function of the embedding language cannot stand for an entry */
+    moth_status (*check)(moth_ctx *ctx, const moth_value *config); /* what options must be together; NULL: free */
 } moth_kind;
 
 /* The entry of that name (or alias; CamelCase and snake_case are the same), NULL where there is none. */

@@ -38,7 +38,8 @@ static const moth_regularizer l1_l2 = { { "l1_l2", "l1 sum |w| + l2 sum w^2", l1
 
 static const moth_entry *const regularizer_entries[] = { &l1.entry, &l2.entry, &l1_l2.entry, NULL };
 static const char *const regularizer_aliases[] = { "l1l2", "l1_l2", NULL };
-const moth_kind moth_regularizers = { "regularizer", "regularizers", regularizer_entries, regularizer_aliases, false };
+const moth_kind moth_regularizers = { "regularizer",       "regularizers", regularizer_entries,
+                                      regularizer_aliases, false,          NULL };
 
 moth_tensor *moth_regularize(moth_pass *pass, const moth_value *spec, moth_tensor *w)
 {
@@ -121,7 +122,7 @@ static const moth_constraint unit_norm = { { "unit_norm", "norm 1 over axis", un
 static const moth_constraint non_neg = { { "non_neg", "no weight below 0", NULL }, emit_non_neg };
 
 static const moth_entry *const constraint_entries[] = { &max_norm.entry, &non_neg.entry, &unit_norm.entry, NULL };
-const moth_kind moth_constraints = { "constraint", "constraints", constraint_entries, NULL, false };
+const moth_kind moth_constraints = { "constraint", "constraints", constraint_entries, NULL, false, NULL };
 
 moth_tensor *moth_constrain(moth_pass *pass, const moth_value *spec, moth_tensor *w)
 {

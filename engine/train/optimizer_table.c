@@ -223,4 +223,4 @@ static const moth_entry *const entries[] = { &sgd.entry,    &rmsprop.entry, &ada
                                              &adamw.entry,  &adagrad.entry, &adadelta.entry,
                                              &adamax.entry, &nadam.entry,   &lion.entry,
                                              NULL };
-const moth_kind moth_optimizers = { "optimizer", "optimizers", entries, NULL, false };
+const moth_kind moth_optimizers = { "optimizer", "optimizers", entries, NULL, false, NULL };

@@ -129,7 +129,46 @@ static const moth_schedule cycle = {
 static const moth_entry *const entries[] = { &exponential.entry, &cosine.entry, &piecewise.entry,
                                              &warm.entry,        &cycle.entry,  NULL };
 static const char *const aliases[] = { "PiecewiseConstantDecay", "PiecewiseConstant", NULL };
-const moth_kind moth_schedules = { "schedule", "schedules", entries, aliases, true };
+
+/* Steps that rise from entry to entry, or rates, none below 0. */
+static moth_status check_numbers(moth_ctx *ctx, const moth_value *config, const char *name, bool rising)
+{
+    const moth_value *list = moth_value_get(config, name);
+    double before = rising ? -HUGE_VAL : 0;
+    for (int64_t i = 0; i < moth_value_count(list); i++) {
+        const moth_value *v = moth_value_at(list, i);
+        bool number = moth_value_kind_of(v) == MOTH_NUMBER || moth_value_kind_of(v) == MOTH_INT;
+        double x = number ? moth_value_as_number(v) : NAN;
+        if (!(x >= before && x < HUGE_VAL)) {
+            return moth_fail(ctx, MOTH_ERR_ARGUMENT,
+                             "PiecewiseConstant: option '%s' must be a list of numbers %s; see "
+                             "entry %lld",
+                             name, rising ? "that rise" : "from 0", (long long)i + 1);
+        }
+        before = rising ? x : 0;
+    }
+    return MOTH_OK;
+}
+
+static moth_status check_schedule(moth_ctx *ctx, const moth_value *config)
+{
+    if (moth_spec_entry(&moth_schedules, config) != &piecewise.entry) {
+        return MOTH_OK;
+    }
+    const moth_value *boundaries = moth_value_get(config, "boundaries"), *values = moth_value_get(config, "values");
+    bool one_more = moth_value_kind_of(values) == MOTH_LIST && moth_value_count(values) > 0 &&
+                    moth_value_count(values) == moth_value_count(boundaries) + 1;
+    if (!one_more || moth_value_kind_of(boundaries) != MOTH_LIST) {
+        return moth_fail(ctx, MOTH_ERR_ARGUMENT,
+                         "PiecewiseConstant: values must be a list of one number more than "
+                         "boundaries; got %lld boundaries and %lld values",
+                         (long long)moth_value_count(boundaries), (long long)moth_value_count(values));
+    }
+    MOTH_TRY(check_numbers(ctx, config, "boundaries", true));
+    return check_numbers(ctx, config, "values", false);
+}
+
+const moth_kind moth_schedules = { "schedule", "schedules", entries, aliases, true, check_schedule };
 
 double moth_schedule_rate(const moth_value *schedule, int64_t step)
 {

@@ -194,6 +194,20 @@ describe("wrong calls of", function()
         assert.matches("without names, got the key 'dim'", fails(function() return t[{ dim = 1 }] end))
     end)
 
+    it("refuses a schedule whose lists do not fit", function()
+        for _, case in ipairs {
+            { { { 10, 20 }, { 1, 0.5 } }, "one number more than boundaries; got 2 boundaries and 2 values" },
+            { { { 20, 10 }, { 1, 0.5, 0.1 } }, "'boundaries' must be a list of numbers that rise; see entry 2" },
+            { { { "a" }, { 1, 2 } }, "'boundaries' must be a list of numbers that rise; see entry 1" },
+            { { { 1 }, { 1, -2 } }, "'values' must be a list of numbers from 0; see entry 2" },
+            { { 3, 4 }, "got 0 boundaries and 0 values" }, { { {}, {} }, "got 0 boundaries and 0 values" },
+        } do
+            local message = fails(function() moth.schedules.PiecewiseConstant(case[1]) end)
+            assert(message:find(case[2], 1, true), message)
+        end
+        assert.equal(0.5, moth.schedules.PiecewiseConstant { {}, { 0.5 } } (7))
+    end)
+
     it("show values, never addresses", function()
         for _, value in ipairs { {}, print, io.stdout, coroutine.create(print) } do
             local calls = {
