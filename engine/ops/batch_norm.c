@@ -170,12 +170,7 @@ static void batch_norm_gradient(moth_grad *g)
         };
         g->scope->emit(g->scope, &batch_norm_dx, g->attrs, DX_INPUTS, in, &g->dx[X]);
     }
-    if (grad_has(g, GAMMA) && g->need[GAMMA]) {
-        g->dx[GAMMA] = sums[1];
-    }
-    if (grad_has(g, BETA) && g->need[BETA]) {
-        g->dx[BETA] = sums[0];
-    }
+    moth_norm_take_sums(g, GAMMA, BETA, sums);
 }
 
 static const moth_case batch_norm_cases[] = {

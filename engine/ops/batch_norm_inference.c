@@ -92,12 +92,7 @@ static void batch_norm_inference_gradient(moth_grad *g)
     if (!moth_norm_emit_sums(g, g->x[MEAN], g->x[VAR], sums)) {
         return;
     }
-    if (gamma) {
-        g->dx[GAMMA] = sums[1];
-    }
-    if (beta) {
-        g->dx[BETA] = sums[0];
-    }
+    moth_norm_take_sums(g, GAMMA, BETA, sums);
     if (moments) {
         moth_tensor *out[2] = { NULL, NULL }, *const in[4] = { g->x[VAR], sums[0], sums[1], scale };
         g->scope->emit(g->scope, &batch_norm_moments_grad, g->attrs, 4, in, out);

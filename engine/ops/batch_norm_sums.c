@@ -3,8 +3,6 @@
  *   x (…, C), dy (…, C), mean (C), var (C) -> sum dy (C), sum dy xhat (C), with xhat = (x - mean) / sqrt(var + epsilon)
  *
  * Pieces of the batch have sums of their own, which are added in order. */
-#include <string.h>
-
 #include "ops/norm.h"
 
 static moth_status batch_norm_sums_infer(moth_infer *q)
@@ -24,14 +22,9 @@ static bool batch_norm_sums_piece(const moth_call *call, int phase, int64_t p, m
 {
     (void)worker;
     moth_norm_cut t = moth_norm_cut_of(&call->in[0]);
-    const moth_real *mean = reals(&call->in[2]);
-    moth_real *parts = (moth_real *)(void *)call->shared;
+    const moth_real *parts = (const moth_real *)(const void *)call->shared;
     if (phase == 0) {
-        int64_t first = p * t.piece_rows, at = first * t.columns;
-        moth_real *sum = parts + 2 * p * t.columns;
-        memset(sum, 0, (size_t)(2 * t.columns) * sizeof *sum);
-        add_products(min64(t.piece_rows, t.rows - first), t.columns, reals(&call->in[0]) + at, reals(&call->in[1]) + at,
-                     mean, mean, false, sum, sum + t.columns);
+        moth_norm_add_piece(call, p, add_products, false);
         return true;
     }
     int64_t end = min64(t.columns, (p + 1) * MOTH_NORM_ADD);

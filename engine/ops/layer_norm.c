@@ -6,8 +6,6 @@
  *
  * With g = dy gamma: dx = rstd (g - mean g - xhat mean(g xhat)), by rows; dbeta = sum dy, dgamma = sum dy xhat over the
  * whole batch, in pieces. */
-#include <string.h>
-
 #include "ops/norm.h"
 
 enum { X, GAMMA, BETA };
@@ -161,13 +159,9 @@ static bool sums_piece(const moth_call *call, int phase, int64_t p, moth_worker 
 {
     (void)worker;
     moth_norm_cut t = moth_norm_cut_of(&call->in[0]);
-    moth_real *parts = (moth_real *)(void *)call->shared;
+    const moth_real *parts = (const moth_real *)(const void *)call->shared;
     if (phase == 0) {
-        int64_t first = p * t.piece_rows, at = first * t.columns;
-        moth_real *sum = parts + 2 * p * t.columns;
-        memset(sum, 0, (size_t)(2 * t.columns) * sizeof *sum);
-        add_products(min64(t.piece_rows, t.rows - first), t.columns, reals(&call->in[0]) + at, reals(&call->in[1]) + at,
-                     reals(&call->in[2]) + first, reals(&call->in[3]) + first, true, sum, sum + t.columns);
+        moth_norm_add_piece(call, p, add_products, true);
         return true;
     }
     int64_t end = min64(t.columns, (p + 1) * MOTH_NORM_ADD);
@@ -201,12 +195,7 @@ static void layer_norm_gradient(moth_grad *g)
     if ((gamma && g->need[GAMMA]) || (beta && g->need[BETA])) {
         moth_tensor *sums[2] = { NULL, NULL };
         g->scope->emit(g->scope, &layer_norm_sums, g->attrs, 4, in, sums);
-        if (gamma) {
-            g->dx[GAMMA] = sums[1];
-        }
-        if (beta) {
-            g->dx[BETA] = sums[0];
-        }
+        moth_norm_take_sums(g, GAMMA, BETA, sums);
     }
 }
 

@@ -4,6 +4,7 @@
 #define MOTH_OPS_NORM_H
 
 #include <math.h>
+#include <string.h>
 
 #include "ops/columns.h"
 
@@ -124,6 +125,23 @@ static inline double moth_norm_join(const moth_real *parts, const moth_norm_cut 
         }                                                                                                              \
     }
 
+typedef void (*moth_norm_sums)(int64_t rows, int64_t columns, const moth_real *x, const moth_real *dy,
+                               const moth_real *mean, const moth_real *rstd, bool by_row, moth_real *sum_a,
+                               moth_real *sum_b);
+
+/* Phase 0 of the sums of a gradient: piece p of x, dy, mean, rstd (inputs 0 to 3; the last two with an entry for each
+ * row, or for each column) by a function of MOTH_NORM_SUMS, which is inlined. */
+static inline __attribute__((always_inline)) void moth_norm_add_piece(const moth_call *call, int64_t p,
+                                                                      moth_norm_sums add, bool by_row)
+{
+    moth_norm_cut t = moth_norm_cut_of(&call->in[0]);
+    int64_t first = p * t.piece_rows, at = first * t.columns, entry = by_row ? first : 0;
+    moth_real *sum = (moth_real *)(void *)call->shared + 2 * p * t.columns;
+    memset(sum, 0, (size_t)(2 * t.columns) * sizeof *sum);
+    add(min64(t.piece_rows, t.rows - first), t.columns, reals(&call->in[0]) + at, reals(&call->in[1]) + at,
+        reals(&call->in[2]) + entry, reals(&call->in[3]) + entry, by_row, sum, sum + t.columns);
+}
+
 /* ---- one row of coefficients for all rows ---- */
 
 /* y = (x - mean) scale + beta for n rows */
@@ -159,6 +177,17 @@ static inline bool moth_norm_emit_sums(moth_grad *g, moth_tensor *mean, moth_ten
 {
     moth_tensor *const in[4] = { g->x[0], g->dy[0], mean, var };
     return g->dy[0] && g->scope->emit(g->scope, &MOTH_OP(batch_norm_sums), g->attrs, 4, in, sums);
+}
+
+/* Sum dy is the gradient of input beta, sum dy xhat that of input gamma. */
+static inline void moth_norm_take_sums(moth_grad *g, int gamma, int beta, moth_tensor *const *sums)
+{
+    if (grad_has(g, gamma) && g->need[gamma]) {
+        g->dx[gamma] = sums[1];
+    }
+    if (grad_has(g, beta) && g->need[beta]) {
+        g->dx[beta] = sums[0];
+    }
 }
 
 #endif
