@@ -27,6 +27,19 @@ static inline void release_live(void)
     }
 }
 
+/* The tests of a program, one after the other, on a context of their own. */
+static inline int run_tests(size_t n, void (*const *tests)(void))
+{
+    ctx = moth_ctx_new();
+    for (size_t k = 0; k < n; k++) {
+        tests[k]();
+        release_live();
+    }
+    moth_ctx_free(ctx);
+    CHECK(moth_live_blocks() == 0);
+    return test_report();
+}
+
 #define SHAPE(...) (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), ((int64_t[]){ __VA_ARGS__ })
 #define FLOATS(...) ((const float[]){ __VA_ARGS__ })
 #define INTS(...) ((const int32_t[]){ __VA_ARGS__ })

@@ -110,3 +110,15 @@ const moth_case *cases_of(const moth_op *op)
     }
     return NULL;
 }
+
+void check_each_op(int argc, char **argv, void (*check)(moth_ctx *ctx, const moth_op *op))
+{
+    moth_ctx *ctx = moth_ctx_new();
+    for (int id = 0; id < MOTH_OP_COUNT; id++) {
+        const moth_op *op = moth_op_of(ctx, (moth_op_id)id);
+        if (argc < 2 || strcmp(argv[1], op->name) == 0) {
+            check(ctx, op);
+        }
+    }
+    moth_ctx_free(ctx);
+}

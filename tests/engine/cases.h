@@ -24,6 +24,9 @@ moth_case case_enlarged(const moth_case *c);
 /* The cases of an op of any variant: the portable table has them. NULL: none. */
 const moth_case *cases_of(const moth_op *op);
 
+/* Checks every op of the table, or the one that the command line names. */
+void check_each_op(int argc, char **argv, void (*check)(moth_ctx *ctx, const moth_op *op));
+
 /* Outputs that callers see. */
 int visible_outputs(const moth_op *op);
 

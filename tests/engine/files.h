@@ -59,6 +59,17 @@ static inline void write_bytes(const char *path, const void *bytes, size_t size)
     }
 }
 
+/* A text that may hold NUL bytes, and its size. */
+#define BYTES(text) (text), sizeof(text) - 1
+
+/* A file of these bytes in the directory of this test. */
+static inline const char *make_file(const char *name, const void *bytes, size_t size)
+{
+    const char *path = test_path(name);
+    write_bytes(path, bytes, size);
+    return path;
+}
+
 /* Names in the directory of this test that hold `part`. */
 static inline int count_names(const char *part)
 {

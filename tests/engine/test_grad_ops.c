@@ -173,14 +173,7 @@ static void check_op(moth_ctx *ctx, const moth_op *op)
 
 int main(int argc, char **argv)
 {
-    moth_ctx *ctx = moth_ctx_new();
-    for (int id = 0; id < MOTH_OP_COUNT; id++) {
-        const moth_op *op = moth_op_of(ctx, (moth_op_id)id);
-        if (argc < 2 || strcmp(argv[1], op->name) == 0) {
-            check_op(ctx, op);
-        }
-    }
-    moth_ctx_free(ctx);
+    check_each_op(argc, argv, check_op);
     CHECK(moth_live_blocks() == 0);
     return test_report();
 }

@@ -6,14 +6,10 @@
 
 static moth_ctx *ctx;
 
-#define BYTES(text) (text), sizeof(text) - 1
-
 static moth_status load(const void *bytes, size_t size, moth_tensor **out)
 {
-    const char *path = test_path("file.idx");
-    write_bytes(path, bytes, size);
     *out = NULL;
-    return moth_io_idx_read(ctx, path, out);
+    return moth_io_idx_read(ctx, make_file("file.idx", bytes, size), out);
 }
 
 static void check_values(const char *what, const moth_tensor *t, moth_dtype dtype, int64_t n, const double *want)

@@ -82,8 +82,6 @@ static void test_good(void)
     }
 }
 
-#define BYTES(text) (text), sizeof(text) - 1
-
 static const struct {
     const char *check;
     const char *text;

@@ -8,8 +8,6 @@
 
 static moth_ctx *ctx;
 
-#define BYTES(text) (text), sizeof(text) - 1
-
 /* An .npy file of the version whose header is `header`, with its right length; returns its size. */
 static size_t make_npy(unsigned char *to, int major, const char *header, size_t header_size, const char *data,
                        size_t data_size)
@@ -30,10 +28,8 @@ static size_t make_npy(unsigned char *to, int major, const char *header, size_t 
 
 static moth_status load(const void *bytes, size_t size, moth_tensor **out)
 {
-    const char *path = test_path("file.npy");
-    write_bytes(path, bytes, size);
     *out = NULL;
-    return moth_io_npy_read(ctx, path, out);
+    return moth_io_npy_read(ctx, make_file("file.npy", bytes, size), out);
 }
 
 static moth_status load_npy(int major, const char *header, const char *data, size_t data_size, moth_tensor **out)

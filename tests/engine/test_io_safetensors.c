@@ -7,10 +7,8 @@
 
 static moth_ctx *ctx;
 
-#define BYTES(text) (text), sizeof(text) - 1
-
 /* A file of the header and `data_size` bytes of data; returns its size. */
-static size_t make_file(unsigned char *to, const char *header, size_t header_size, const void *data, size_t data_size)
+static size_t make_bytes(unsigned char *to, const char *header, size_t header_size, const void *data, size_t data_size)
 {
     for (int i = 0; i < 8; i++) {
         to[i] = (unsigned char)((uint64_t)header_size >> (8 * i));
@@ -24,17 +22,15 @@ static size_t make_file(unsigned char *to, const char *header, size_t header_siz
 
 static moth_status load(const void *bytes, size_t size, moth_tensor_file **out)
 {
-    const char *path = test_path("file.safetensors");
-    write_bytes(path, bytes, size);
     *out = NULL;
-    return moth_io_safetensors_read(ctx, path, out);
+    return moth_io_safetensors_read(ctx, make_file("file.safetensors", bytes, size), out);
 }
 
 static moth_status load_parts(const char *header, size_t header_size, const void *data, size_t data_size,
                               moth_tensor_file **out)
 {
     static unsigned char bytes[100000];
-    return load(bytes, make_file(bytes, header, header_size, data, data_size), out);
+    return load(bytes, make_bytes(bytes, header, header_size, data, data_size), out);
 }
 
 /* ---- good files ---- */
@@ -307,7 +303,7 @@ static void test_malformed(void)
     int64_t blocks = moth_live_blocks();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         unsigned char bytes[1000];
-        refuse(bad[i].check, bytes, make_file(bytes, bad[i].header, bad[i].size, "\1\2\3\4", 4));
+        refuse(bad[i].check, bytes, make_bytes(bytes, bad[i].header, bad[i].size, "\1\2\3\4", 4));
     }
     static const char good[] = "{" X "}";
     moth_tensor_file *file; /* what most of the table differs from by one thing */
@@ -358,7 +354,7 @@ static void test_cuts_and_changes(void)
     static const char header[] = "{\"__metadata__\":{\"k\":\"\\u00e9\"}," U8("a", "0", "2", "2") "," U8(
         "b", "2", "2", "0") "," U8("c", "2", "4", "1,2") "}  ";
     unsigned char bytes[400], changed[400];
-    size_t size = make_file(bytes, header, sizeof header - 1, "\1\2\3\4", 4);
+    size_t size = make_bytes(bytes, header, sizeof header - 1, "\1\2\3\4", 4);
     moth_tensor_file *file;
     CHECK_THAT(load(bytes, size, &file) == MOTH_OK, "%s", moth_error(ctx));
     moth_tensor_file_free(file);
@@ -576,7 +572,7 @@ static void test_many(void)
                                     n - i, 4 * i, 4 * i + 4, i + 1 < n ? "," : "}");
         }
         float *data = calloc((size_t)n, sizeof *data);
-        size = make_file(bytes, header, size, data, (size_t)n * 4);
+        size = make_bytes(bytes, header, size, data, (size_t)n * 4);
         free(data);
         moth_tensor_file *file;
         moth_status status = load(bytes, size, &file);

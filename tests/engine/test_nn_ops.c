@@ -383,7 +383,6 @@ static void test_assign(void)
 
 int main(void)
 {
-    ctx = moth_ctx_new();
     void (*const tests[])(void) = {
         test_softmax,
         test_softmax_cross_entropy,
@@ -393,11 +392,5 @@ int main(void)
         test_update_errors,
         test_assign,
     };
-    for (size_t k = 0; k < sizeof tests / sizeof tests[0]; k++) {
-        tests[k]();
-        release_live();
-    }
-    moth_ctx_free(ctx);
-    CHECK(moth_live_blocks() == 0);
-    return test_report();
+    return run_tests(sizeof tests / sizeof tests[0], tests);
 }

@@ -448,17 +448,10 @@ static void test_symbolic_gradient(void)
 
 int main(void)
 {
-    ctx = moth_ctx_new();
     void (*const tests[])(void) = {
         test_vecmath,    test_vecmath_edges,     test_unary, test_arithmetic, test_types,  test_cast,
         test_reductions, test_large_sum,         test_views, test_index,      test_errors, test_kinks,
         test_symbolic,   test_symbolic_gradient,
     };
-    for (size_t k = 0; k < sizeof tests / sizeof tests[0]; k++) {
-        tests[k]();
-        release_live();
-    }
-    moth_ctx_free(ctx);
-    CHECK(moth_live_blocks() == 0);
-    return test_report();
+    return run_tests(sizeof tests / sizeof tests[0], tests);
 }

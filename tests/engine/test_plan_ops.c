@@ -100,8 +100,9 @@ static bool moderate(const moth_case *c)
     return true;
 }
 
-static void check_op(const moth_op *op)
+static void check_op(moth_ctx *ctx, const moth_op *op)
 {
+    (void)ctx; /* runs have contexts of their own */
     int with_rows = 0;
     const moth_case *cases = cases_of(op);
     for (int k = 0; cases && cases[k].n_in > 0; k++) {
@@ -130,14 +131,7 @@ static void check_op(const moth_op *op)
 
 int main(int argc, char **argv)
 {
-    moth_ctx *ctx = moth_ctx_new();
-    for (int id = 0; id < MOTH_OP_COUNT; id++) {
-        const moth_op *op = moth_op_of(ctx, (moth_op_id)id);
-        if (argc < 2 || strcmp(argv[1], op->name) == 0) {
-            check_op(op);
-        }
-    }
-    moth_ctx_free(ctx);
+    check_each_op(argc, argv, check_op);
     CHECK(moth_live_blocks() == 0);
     return test_report();
 }

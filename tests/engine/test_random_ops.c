@@ -305,15 +305,8 @@ static void test_plan(void)
 
 int main(void)
 {
-    ctx = moth_ctx_new();
     void (*const tests[])(void) = {
         test_numbers, test_distributions, test_dropout_gradient, test_dropout_edges, test_errors, test_plan,
     };
-    for (size_t k = 0; k < sizeof tests / sizeof tests[0]; k++) {
-        tests[k]();
-        release_live();
-    }
-    moth_ctx_free(ctx);
-    CHECK(moth_live_blocks() == 0);
-    return test_report();
+    return run_tests(sizeof tests / sizeof tests[0], tests);
 }
