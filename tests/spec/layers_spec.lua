@@ -133,7 +133,7 @@ local function trained(entry, threads)
     return facts
 end
 
--- Lambda is left out: its function is no part of the engine, and no file holds it (model_spec).
+-- Lambda is left out: its function is no part of the engine, and no file holds it (custom_spec).
 it("has a case: each layer of the table", function()
     local seen = { [layers.Lambda] = true }
     for _, entry in ipairs(cases) do

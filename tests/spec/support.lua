@@ -11,6 +11,15 @@ function support.read(path)
     return file:read "a"
 end
 
+--- How many lines a file has; 0 where there is none.
+---@param path string
+---@return integer
+function support.lines(path)
+    local file <close> = io.open(path, "rb")
+    local _, count = (file and file:read "a" or ""):gsub("\n", "")
+    return count
+end
+
 ---@param path string
 ---@param text string
 ---@return string path

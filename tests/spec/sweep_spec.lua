@@ -1,3 +1,4 @@
+-- Sweeps that run in one process: what is run, recorded, resumed, shown and stopped.
 local moth = require "moth"
 local json = require "moth.json"
 local space = require "moth.sweep_space"
@@ -7,20 +8,6 @@ local directory
 
 before_each(function() directory = support.directory() end)
 after_each(function() support.remove(directory) end)
-
-local function text_of(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read("a")
-    if file then
-        file:close()
-    end
-    return text
-end
-
-local function lines_in(path)
-    local _, count = (text_of(path) or ""):gsub("\n", "")
-    return count
-end
 
 -- A sweep that runs in this process and shows nothing.
 local function sweep(args)
@@ -35,128 +22,6 @@ local function refusal(call)
     return message
 end
 
-describe("the trials of a grid", function()
-    local function order(args)
-        local list = {}
-        for i, trial in ipairs((space.trials(args))) do
-            list[i] = json.encode(trial.params)
-        end
-        return table.concat(list, " ")
-    end
-
-    it("are all combinations, names sorted, the last fastest", function()
-        assert.are.equal('{"a":1,"b":"x"} {"a":1,"b":"y"} {"a":2,"b":"x"} {"a":2,"b":"y"}',
-            order { grid = { b = { "x", "y" }, a = { 1, 2 } } })
-        assert.are.equal('{"a":1,"seed":5} {"a":1,"seed":7} {"a":2,"seed":5} {"a":2,"seed":7}',
-            order { grid = { a = { 1, 2 } }, seeds = { 5, 7 } })
-        assert.are.equal('{"a":true,"seed":1} {"a":true,"seed":2}', order { grid = { a = true }, seeds = 2 })
-    end)
-
-    it("take tensors, whose numbers are the shortest decimals", function()
-        assert.are.equal('{"d":0.1} {"d":0.325} {"d":0.55} {"d":0.775} {"d":1.0}',
-            order { grid = { d = moth.linspace(0.1, 1.0, 5) } })
-        assert.are.equal('{"d":1} {"d":2}', order { grid = { d = moth.tensor({ 1, 2 }, { dtype = "int32" }) } })
-    end)
-
-    it("have lists as values too", function()
-        assert.are.equal('{"hidden":[128]} {"hidden":[64,64]}', order { grid = { hidden = { { 128 }, { 64, 64 } } } })
-    end)
-
-    it("have an identity and a seed that follow from their JSON", function()
-        -- FNV-1a and the finalizer of SplitMix64, computed by Python.
-        assert.are.equal("3120c7736dda9110", space.id { units = 64, dropout = 0.1 })
-        assert.are.equal(1843040528, space.seed { units = 64, dropout = 0.1 })
-        assert.are.equal("f012b85590ec2ffe", space.id { a = "é" })
-        assert.are.equal(3, space.seed { seed = 3, dropout = 0.1 })
-        assert.are_not.equal(space.id { a = 1 }, space.id { a = 1.0 })
-    end)
-
-    it("are refused where they cannot be kept", function()
-        for message, grid in pairs {
-            ["there is no parameter"] = {},
-            ["the parameter a must have a list of values"] = { a = {} },
-            ["must have a list of values; got a function"] = { a = print },
-            ["the parameter a must be finite; got nan"] = { a = { 1, 0 / 0 } },
-            ["the parameter a cannot be kept as JSON: a function cannot be written"] = { a = { print } },
-            ["a parameter is named by a string; got 1"] = { { 1, 2 } },
-            ["a distribution belongs into space"] = { a = space.uniform(0, 1) },
-        } do
-            local text = refusal(function() space.trials { grid = grid } end)
-            assert.is_truthy(text:find(message, 1, true), text)
-        end
-        assert.has_error(function() space.trials { grid = { seed = { 1 } }, seeds = 2 } end)
-        assert.has_error(function() space.trials { grid = { a = { 1 } }, seeds = { 1.5 } } end)
-    end)
-end)
-
-describe("the trials of a random search", function()
-    local distributions = {
-        lr = space.log_uniform(1e-4, 1), n = space.integers(5, 9), x = space.uniform(-1, 1),
-        act = space.choice { "relu", "tanh" }, fixed = 7,
-    }
-
-    it("are the same draws every time", function()
-        local trials = space.trials { space = distributions, trials = 50, seed = 1671 }
-        assert.are.equal(50, #trials)
-        assert.are.same(trials, (space.trials { space = distributions, trials = 50, seed = 1671 }))
-        assert.are_not.same(trials, (space.trials { space = distributions, trials = 50, seed = 1 }))
-        -- Computed by Python from the same hash.
-        assert.are.equal(0.00218223, trials[1].params.lr)
-        assert.are.equal(7, trials[1].params.n)
-        assert.are.equal(7, trials[2].params.n)
-    end)
-
-    it("do not change when more are wanted or another parameter is added", function()
-        local few = space.trials { space = { lr = distributions.lr }, trials = 3, seed = 1 }
-        local many = space.trials { space = distributions, trials = 30, seed = 1 }
-        for i = 1, 3 do
-            assert.are.equal(few[i].params.lr, many[i].params.lr)
-        end
-    end)
-
-    it("fill their ranges evenly", function()
-        local trials = space.trials { space = distributions, trials = 2000, seed = 1 }
-        local decades, counts, sum, relu = {}, {}, 0, 0
-        for _, trial in ipairs(trials) do
-            local p = trial.params
-            assert.is_true(p.lr >= 1e-4 and p.lr <= 1 and p.x >= -1 and p.x <= 1 and p.n >= 5 and p.n <= 9)
-            assert.are.equal("integer", math.type(p.n))
-            assert.are.equal(7, p.fixed)
-            local decade = math.floor(math.log(p.lr, 10))
-            decades[decade] = (decades[decade] or 0) + 1
-            counts[p.n] = (counts[p.n] or 0) + 1
-            sum = sum + p.x
-            relu = relu + (p.act == "relu" and 1 or 0)
-        end
-        -- Five standard deviations around what is expected.
-        for decade = -4, -1 do
-            assert.is_true(math.abs(decades[decade] - 500) < 97)
-        end
-        for n = 5, 9 do
-            assert.is_true(math.abs(counts[n] - 400) < 90)
-        end
-        assert.is_true(math.abs(sum / 2000) < 0.065)
-        assert.is_true(math.abs(relu - 1000) < 112)
-    end)
-
-    it("are all different, and fewer where there are not enough", function()
-        assert.are.equal(3, #space.trials { space = { n = space.integers(1, 3) }, trials = 10, seed = 1 })
-    end)
-
-    it("are refused with wrong ranges", function()
-        for _, call in ipairs {
-            function() moth.sweep.log_uniform(0, 1) end, function() moth.sweep.log_uniform(1, 1) end,
-            function() moth.sweep.log_uniform("a", 1) end, function() moth.sweep.uniform(1, 0) end,
-            function() moth.sweep.uniform(0, math.huge) end, function() moth.sweep.uniform(0 / 0, 1) end,
-            function() moth.sweep.integers(1, 2.5) end, function() moth.sweep.integers() end,
-            function() moth.sweep.choice {} end, function() moth.sweep.choice(5) end,
-            function() moth.sweep.choice { print } end,
-        } do
-            assert.is_truthy(refusal(call):find("sweep_spec.lua:%d+: sweep"))
-        end
-    end)
-end)
-
 describe("a sweep", function()
     it("runs each trial once with its parameters, and keeps results", function()
         local seen = {}
@@ -166,13 +31,13 @@ describe("a sweep", function()
             return { loss = 1 / #seen, note = "n", good = true, tensor = moth.tensor { 0.5 } }
         end }
         assert.are.same({ '{"a":1,"b":"x"}', '{"a":2,"b":"x"}' }, seen)
-        assert.are.equal(2, lines_in(directory .. "/s/trials.jsonl"))
+        assert.are.equal(2, support.lines(directory .. "/s/trials.jsonl"))
         local records = s:records()
         assert.are.equal(2, #records)
         assert.are.same({ a = 1, b = "x" }, records[1].params)
         assert.are.same({ loss = 1.0, note = "n", good = true, tensor = 0.5 }, records[1].result)
         assert.are.equal("done", records[1].status)
-        local line = json.decode(text_of(directory .. "/s/trials.jsonl"):match("^[^\n]+"))
+        local line = json.decode(support.read(directory .. "/s/trials.jsonl"):match("^[^\n]+"))
         assert.are.equal(space.id { a = 1, b = "x" }, line.id)
         assert.are.equal(space.seed { a = 1, b = "x" }, line.seed)
         assert.is_true(line.seconds >= 0)
@@ -198,7 +63,7 @@ describe("a sweep", function()
             return 1
         end }
         assert.are.equal(4, runs)
-        assert.are.equal(1, lines_in(directory .. "/s/trials.jsonl"))
+        assert.are.equal(1, support.lines(directory .. "/s/trials.jsonl"))
     end)
 
     it("gives each trial its seed", function()
@@ -261,7 +126,7 @@ describe("a sweep", function()
         end
         run()
         local path = directory .. "/s/trials.jsonl"
-        local whole = text_of(path)
+        local whole = support.read(path)
         for cut = 1, #whole, 7 do
             support.write(path, whole:sub(1, cut) .. (cut % 2 == 0 and "\0\255{]\n[]\n" or ""))
             local s = run()
@@ -270,7 +135,7 @@ describe("a sweep", function()
                 losses[i] = record.result.loss
             end
             assert.are.same({ 1, 2, 3 }, losses)
-            assert.are.equal(3, lines_in(path))
+            assert.are.equal(3, support.lines(path))
         end
     end)
 
@@ -285,7 +150,7 @@ describe("a sweep", function()
         end }
         local s = sweep { grid = { a = { 1, 2, 3 } }, trial = error }
         assert.are.equal(2, s:records()[2].result.loss)
-        assert.are.equal(3, lines_in(directory .. "/s/trials.jsonl"))
+        assert.are.equal(3, support.lines(directory .. "/s/trials.jsonl"))
     end)
 
     it("is run by one process at a time", function()
@@ -317,7 +182,7 @@ describe("a sweep", function()
             end }
         end)
         assert.is_truthy(message:find("interrupted"))
-        assert.are.equal(1, lines_in(directory .. "/s/trials.jsonl"))
+        assert.are.equal(1, support.lines(directory .. "/s/trials.jsonl"))
     end)
 
     it("ends when Ctrl-C ended the fit of a trial", function()
@@ -333,7 +198,7 @@ describe("a sweep", function()
             end }
         end)
         assert.are.equal(1, runs)
-        assert.is_nil(text_of(directory .. "/s/trials.jsonl"))
+        assert.is_nil(io.open(directory .. "/s/trials.jsonl"))
     end)
 
     it("refuses wrong arguments", function()
@@ -410,16 +275,16 @@ describe("the results of a sweep", function()
         end }
         local file = directory .. "/lr.svg"
         assert.are.equal(file, s:plot("lr", "val_loss", file))
-        local text = text_of(file)
+        local text = support.read(file)
         for _, label in ipairs { ">lr<", ">val loss (median and range)<", ">0.001<", ">0.1<" } do
             assert.is_truthy(text:find(label, 1, true), label)
         end
         -- The range over the other parameter is a band.
         assert.is_truthy(text:find("fill-opacity", 1, true))
         s:plot("act", "val_loss", file)
-        assert.is_truthy(text_of(file):find(">tanh<", 1, true))
+        assert.is_truthy(support.read(file):find(">tanh<", 1, true))
         s:plot({ "lr", "act" }, "val_loss", file)
-        text = text_of(file)
+        text = support.read(file)
         for _, label in ipairs { ">relu<", ">0.0001<", ">0.002<", ">val loss<" } do
             assert.is_truthy(text:find(label, 1, true), label)
         end
@@ -520,226 +385,6 @@ describe("the median rule", function()
         for i, record in ipairs(s:records()) do
             assert.is_truthy(record.error:find(i < 4 and "report takes a step from 1 and a number" or
                 "report:callback needs the name of a metric", 1, true), record.error)
-        end
-    end)
-end)
-
--- ---- other processes ------------------------------------------------------------------------------------------------
-
-describe("workers", function()
-    -- What runs this spec also runs the scripts: lua5.4 with the module, or the program.
-    local interpreter
-
-    setup(function()
-        local first = 0
-        while arg[first - 1] do
-            first = first - 1
-        end
-        interpreter = arg[first]
-    end)
-
-    local script = [[
-        local moth = require "moth"
-        local directory, workers, crash = arg[1], tonumber(arg[2]), arg[3]
-        print("before the sweep")
-        local function count(path)
-            local file = io.open(path, "ab")
-            file:write("x\n")
-            file:close()
-        end
-        local first = moth.sweep { name = "first", dir = directory, grid = { a = { 1 } }, trial = function()
-            count(directory .. "/runs-of-first")
-            return 1
-        end }
-        local function check(a)
-            assert(a ~= 5, "five is no good")
-        end
-        local s = moth.sweep { name = "s", dir = directory, workers = workers,
-            prune = { "loss", startup = 6, wave = 3 },
-            grid = { a = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 } }, trial = function(p, report)
-                print("trial " .. p.a)
-                count(directory .. "/runs-of-" .. p.a)
-                if crash == "always" and p.a == 3 or crash == "once" and not io.open(directory .. "/crashed") then
-                    count(directory .. "/crashed")
-                    os.exit(9)
-                end
-                local loss = (p.a * 7 % 12) + moth.rand(1)[1] + math.random()
-                for step = 1, 3 do
-                    os.execute("sleep 0.02")
-                    if report(step, loss / step) then
-                        return { loss = loss / step }
-                    end
-                end
-                check(p.a)
-                return { loss = loss / 3 }
-            end }
-        s:table()
-        print(s:best "loss")
-    ]]
-
-    local function command(workers, crash)
-        support.write(directory .. "/it's a script.lua", script)
-        return ('%s "%s/it\'s a script.lua" "%s" %d %s'):format(interpreter, directory, directory, workers,
-            crash or "")
-    end
-
-    -- Standard output, standard error and status of a command.
-    local function run(shell_command)
-        local out, err = directory .. "/out", directory .. "/err"
-        local _, how, code = os.execute(("(%s) >%s 2>%s </dev/null"):format(shell_command, out, err))
-        -- Errors name the script by its path, which differs from test to test.
-        local shown = text_of(out):gsub(directory:gsub("%p", "%%%0"), "DIR")
-        return shown, text_of(err), how == "exit" and code or 128 + code
-    end
-
-    local function fresh()
-        os.execute("rm -rf " .. directory .. "/*")
-    end
-
-    -- Runs the command in a group of its own and sends the signal when so many trials are finished.
-    local function run_until(finished, started, signal, whom)
-        return run(('setsid %s & until [ "$(cat %s/s/trials.jsonl 2>/dev/null | wc -l)" -ge %d ]; do sleep 0.01; done; '
-            .. "kill -%s %s$!; wait $!"):format(started, directory, finished, signal, whom))
-    end
-
-    -- The table at the end: what the last trials print comes before it when only one process is left to start.
-    local function table_in(out)
-        return out:match "(a +loss.*)$"
-    end
-
-    local expected
-
-    local function reference()
-        if not expected then
-            fresh()
-            expected = run(command(1))
-            assert.is_truthy(expected:find("five is no good"))
-            assert.is_truthy(expected:find("ended early"))
-            -- Its own output comes first in this process: the table is what follows.
-            expected = table_in(expected)
-            fresh()
-        end
-        return expected
-    end
-
-    it("give the same table as one process, and run each trial once", function()
-        local table_of_one = reference()
-        for workers = 2, 3 do
-            fresh()
-            local out, err = run(command(workers))
-            assert.are.equal("before the sweep\n" .. table_of_one, out)
-            assert.is_truthy(err:find("sweep s: 12 of 12 trials to run, " .. workers .. " workers", 1, true))
-            for a = 1, 12 do
-                assert.are.equal(1, lines_in(directory .. "/runs-of-" .. a))
-            end
-            assert.are.equal(1, lines_in(directory .. "/runs-of-first"))
-            local logs = ""
-            for worker = 1, workers do
-                logs = logs .. text_of(directory .. "/s/worker-" .. worker .. ".log")
-            end
-            assert.is_truthy(logs:find("before the sweep\n", 1, true))
-            assert.is_truthy(logs:find("trial 7\n", 1, true))
-            assert.is_truthy(logs:find("called from", 1, true))
-            assert.is_nil(logs:find("[C]", 1, true))
-            -- Claims do not outlive their round.
-            assert.is_nil((io.popen("ls " .. directory .. "/s"):read("a"):find("claims", 1, true)))
-        end
-        -- Everything is finished: nothing runs.
-        local out, err = run(command(2))
-        assert.are.equal("before the sweep\n" .. table_of_one, out)
-        assert.are.equal("", err)
-    end)
-
-    it("can be killed at any moment: the sweep goes on and ends the same #slow", function()
-        local table_of_one = reference()
-        for i, finished in ipairs { 1, 3, 6 } do
-            for _, whom in ipairs { "-", "" } do
-                fresh()
-                -- With - the whole group dies, without it only the process that started the workers.
-                run_until(finished, command(1 + i % 3), "9", whom)
-                assert.is_true(lines_in(directory .. "/s/trials.jsonl") < 12)
-                assert.are.equal(table_of_one, table_in((run(command(2)))))
-            end
-        end
-    end)
-
-    it("may lose a process: its trial is tried again, and fails the second time", function()
-        local table_of_one = reference()
-        local out, err = run(command(2, "once"))
-        assert.are.equal("before the sweep\n" .. table_of_one, out)
-        assert.is_truthy(err:find("the process of a=%d+ ended; trying again"))
-        fresh()
-        out = run(command(2, "always"))
-        assert.is_truthy(out:find("3 +failed: the process that ran it ended twice, with status 9"))
-        assert.are.equal(12, lines_in(directory .. "/s/trials.jsonl"))
-        assert.are.equal(2, lines_in(directory .. "/runs-of-3"))
-    end)
-
-    it("end with Ctrl-C, and the sweep goes on later", function()
-        local table_of_one = reference()
-        local _, err = run_until(1, command(2), "INT", "-")
-        assert.is_truthy(err:find("sweep s: stopped after .* of 12 trials finished; run it again to go on"), err)
-        assert.is_nil((text_of(directory .. "/s/trials.jsonl") or ""):find("interrupted"))
-        assert.are.equal(table_of_one, table_in((run(command(2)))))
-    end)
-
-    it("end with the process that started them, also in the middle of a trial", function()
-        support.write(directory .. "/long.lua", [[
-            local moth = require "moth"
-            moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = function(p)
-                os.execute("echo $PPID > " .. arg[1] .. "/pid-" .. p.a)
-                while true do end
-            end }
-        ]])
-        run(([[setsid %s "%s/long.lua" "%s" &
-            n=0
-            until test -s "%s/pid-1" && test -s "%s/pid-2" || test $n -ge 600; do sleep 0.1; n=$((n+1)); done
-            kill -9 $!]]):format(interpreter, directory, directory, directory, directory))
-        for a = 1, 2 do
-            local pid = tonumber(text_of(directory .. "/pid-" .. a))
-            local gone = os.execute(("n=0; while kill -0 %d 2>/dev/null; do sleep 0.1; n=$((n+1)); "
-                .. "test $n -lt 300 || { kill -9 %d; exit 1; }; done"):format(pid, pid))
-            assert.is_true(gone)
-        end
-    end)
-
-    it("that end before a trial are reported, and the others do the work", function()
-        support.write(directory .. "/half.lua", [[
-            local moth = require "moth"
-            if os.getenv("MOTH_SWEEP") == "s:2" then error("no luck here") end
-            moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = function(p)
-                return p.a
-            end }
-        ]])
-        local _, err, code = run(("%s %s/half.lua %s"):format(interpreter, directory, directory))
-        assert.are.equal(0, code)
-        assert.is_truthy(err:find("sweep s: worker 2 ended early with status 1; ", 1, true), err)
-        assert.is_truthy(err:find("worker%-2%.log ends with: [^\n]*no luck here"), err)
-        assert.are.equal(2, lines_in(directory .. "/s/trials.jsonl"))
-    end)
-
-    it("that cannot start are reported with what they said", function()
-        support.write(directory .. "/bad.lua", [[
-            local moth = require "moth"
-            if os.getenv("MOTH_SWEEP") then error("no data here") end
-            moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1, 2 } }, trial = print }
-        ]])
-        local _, err, code = run(("%s %s/bad.lua %s"):format(interpreter, directory, directory))
-        assert.are.equal(1, code)
-        assert.is_truthy(err:find("bad.lua:3: sweep s: the workers ended without running a trial; ", 1, true), err)
-        assert.is_truthy(err:find("worker%-1%.log ends with: [^\n]*no data here"), err)
-    end)
-
-    it("are not started without a script: trials run in the process, which says so once", function()
-        local code = ("moth = require 'moth' for i = 1, 2 do moth.sweep { name = 's' .. i, dir = '%s', workers = 2, "
-            .. "grid = { a = { 1, 2 } }, trial = function(p) return p.a end }:table() end"):format(directory)
-        for _, how in ipairs { ('%s -e "%s"'):format(interpreter, code),
-            ('echo "%s" | %s -'):format(code, interpreter) } do
-            local out, err = run(how)
-            assert.are.equal("a  value\n1  1\n2  2\na  value\n1  1\n2  2\n", out)
-            local _, told = err:gsub("there is no script to start workers on, so trials run in this process\n", "")
-            assert.are.equal(1, told)
-            fresh()
         end
     end)
 end)
