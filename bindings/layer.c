@@ -117,6 +117,7 @@ static moth_status spec_pass(void *object, moth_pass *pass, int n_in, moth_tenso
                          pair ? "y_true and y_pred" : "one tensor");
     }
     if (pair) {
+        pass->mask = in[1]->mask;
         MOTH_TRY(moth_loss_rows(pass, call->spec, in[0], in[1], &out[0]));
         out[0] = MOTH_DO(pass->scope, mean, NULL, out[0]);
     } else if (call->kind == &moth_activations) {

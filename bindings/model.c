@@ -292,7 +292,7 @@ static moth_status model_pass(void *object, moth_pass *pass, int n_in, moth_tens
         return moth_fail(pass->ctx, MOTH_ERR_UNSUPPORTED, "%s: a call gives at most %d outputs; use predict",
                          model->name, MOTH_MAX_LAYER_OUTPUTS);
     }
-    MOTH_TRY(moth_model_run(model, pass, in, out, NULL));
+    MOTH_TRY(moth_model_run(model, pass, in, out));
     *n_out = model->n_outputs;
     return MOTH_OK;
 }

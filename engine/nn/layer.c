@@ -388,15 +388,37 @@ moth_status moth_layer_axis(moth_ctx *ctx, int64_t axis, int rank, int *out)
 
 /* ---- running ---- */
 
+/* The outputs carry their masks from here on. One that is a tensor with another mask, or somebody else's too (an input
+ * of a layer that had nothing to do), is handed on as a view of its own. */
+static void carry_masks(moth_pass *pass, moth_layer_io *io)
+{
+    for (int k = 0; k < io->n_out && io->n_masked != MOTH_MASKS_AS_THEY_ARE; k++) {
+        moth_tensor *t = io->out[k], *mask = k < io->n_masked ? io->out_mask : NULL;
+        if (!t || t->mask == mask) {
+            continue;
+        }
+        if (t->mask || t->references > 1) {
+            moth_attrs same = { .i = { t->meta.rank } };
+            memcpy(same.i + 1, t->meta.shape, (size_t)t->meta.rank * sizeof same.i[0]);
+            io->out[k] = t = MOTH_DO(pass->scope, reshape, &same, t);
+        }
+        if (t) {
+            moth_tensor_set_mask(t, mask);
+        }
+    }
+}
+
 static moth_status run(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
 {
     enum { STACK_INPUTS = 32 };
     const moth_meta *metas[STACK_INPUTS];
+    moth_tensor *masks[STACK_INPUTS];
     if (io->n_in > STACK_INPUTS) {
         return moth_fail(pass->ctx, MOTH_ERR_ARGUMENT, "takes at most %d tensors, got %d", STACK_INPUTS, io->n_in);
     }
     for (int i = 0; i < io->n_in; i++) {
         metas[i] = &io->in[i]->meta;
+        masks[i] = io->in[i]->mask;
     }
     MOTH_TRY(moth_layer_build(layer, pass->ctx, io->n_in, metas));
     if (!layer->initialized) { /* a layer that is used outside any model is a model of its own */
@@ -404,9 +426,15 @@ static moth_status run(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
         MOTH_TRY(moth_layer_initialize(layer, pass->ctx, pass->ctx->seed, stream));
     }
     io->n_out = 1;
-    io->out_mask = io->mask && io->n_in > 0 ? io->mask[0] : NULL;
-    MOTH_TRY(layer->type->call(layer, pass, io));
-    return pass->scope->status;
+    io->n_masked = 1;
+    io->mask = masks;
+    io->out_mask = io->n_in > 0 ? masks[0] : NULL;
+    moth_status status = layer->type->call(layer, pass, io);
+    io->mask = NULL;
+    if (status == MOTH_OK && pass->scope->status == MOTH_OK) {
+        carry_masks(pass, io);
+    }
+    return status == MOTH_OK ? pass->scope->status : status;
 }
 
 moth_status moth_layer_run(moth_layer *layer, moth_pass *pass, moth_layer_io *io)

@@ -30,15 +30,18 @@ typedef struct moth_pass {
     moth_tensor *penalty; /* sum of the penalties on activations so far (0-d); NULL: none; owned by the scope */
 } moth_pass;
 
+enum { MOTH_MASKS_AS_THEY_ARE = -1 };
+
 /* What goes in and out of one use of a layer. */
 typedef struct moth_layer_io {
     int n_in;
     moth_tensor *const *in;
-    moth_tensor *const *mask; /* uint8 (batch, time), one for each input, NULL where there is none; may be NULL */
+    moth_tensor *const *mask; /* those that the inputs carry, NULL where there is none; set while the layer runs */
     int use;                  /* which use of a shared layer, from 0: decides the draws */
     int n_out;                /* set by the layer */
     moth_tensor *out[MOTH_MAX_LAYER_OUTPUTS]; /* owned by the pass's scope */
     moth_tensor *out_mask; /* of out[0]; starts as mask[0] and is passed on unless the layer clears it */
+    int n_masked;          /* so many outputs carry it; starts as 1; MOTH_MASKS_AS_THEY_ARE: out_mask says nothing */
 } moth_layer_io;
 
 typedef struct moth_layer_type {

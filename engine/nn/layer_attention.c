@@ -125,7 +125,7 @@ static moth_tensor *hidden(moth_pass *pass, moth_tensor *scores, moth_tensor *ma
 
 static moth_tensor *masked(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, moth_tensor *scores)
 {
-    for (int i = io->n_in > 1 ? 1 : 0; io->mask && i < io->n_in; i++) { /* of value and key */
+    for (int i = io->n_in > 1 ? 1 : 0; i < io->n_in; i++) { /* of value and key */
         moth_tensor *mask = io->mask[i];
         if (mask && scores) {
             int64_t shape[4] = { mask->meta.shape[0], 1, 1, mask->meta.shape[1] };

@@ -1,4 +1,6 @@
-/* Layers that are functions of the embedding language: Lambda, one function, and Custom, which has variables too. */
+/* Layers that are functions of the embedding language: Lambda, one function, and Custom, which has variables too. Their
+ * inputs carry masks as other layers' do; a result has the mask that the function left on it (layers that it called).
+ */
 #include "nn/layer_options.h"
 
 /* ---- Lambda ---- */
@@ -9,8 +11,10 @@ static moth_status call_function(moth_layer *layer, moth_pass *pass, moth_layer_
     if (moth_value_kind_of(f) != MOTH_FUNCTION) {
         return moth_fail(pass->ctx, MOTH_ERR_STATE, "its function was not saved; pass it in `custom` when loading");
     }
-    return moth_call_function(pass, moth_value_as_function(f), io->n_in, io->in, MOTH_MAX_LAYER_OUTPUTS, io->out,
-                              &io->n_out);
+    MOTH_TRY(moth_call_function(pass, moth_value_as_function(f), io->n_in, io->in, MOTH_MAX_LAYER_OUTPUTS, io->out,
+                                &io->n_out));
+    io->n_masked = MOTH_MASKS_AS_THEY_ARE;
+    return MOTH_OK;
 }
 
 static moth_status lambda_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)

@@ -17,17 +17,12 @@ static moth_status check_rows(moth_pass *pass, const moth_layer_io *io)
     return MOTH_OK;
 }
 
-static moth_tensor *mask_of(const moth_layer_io *io, int i)
-{
-    return io->mask ? io->mask[i] : NULL;
-}
-
 /* A step counts where any mask has it; NULL where an input has none. */
 static moth_tensor *any_mask(moth_pass *pass, const moth_layer_io *io)
 {
-    moth_tensor *all = mask_of(io, 0);
+    moth_tensor *all = io->mask[0];
     for (int i = 1; i < io->n_in && all; i++) {
-        moth_tensor *mask = mask_of(io, i);
+        moth_tensor *mask = io->mask[i];
         all = mask ? MOTH_DO(pass->scope, maximum, NULL, all, mask) : NULL;
     }
     return all;
@@ -105,10 +100,10 @@ static moth_tensor *joined_mask(moth_pass *pass, const moth_layer_io *io, int di
     moth_tensor *all = NULL;
     bool any = false;
     for (int i = 0; i < io->n_in; i++) {
-        any = any || mask_of(io, i);
+        any = any || io->mask[i];
     }
     for (int i = 0; i < io->n_in && any && dim == 1; i++) {
-        moth_tensor *mask = mask_of(io, i);
+        moth_tensor *mask = io->mask[i];
         if (!mask) {
             moth_attrs one = { .i = { 2, 0, 1 } };
             moth_tensor *x = MOTH_DO(pass->scope, slice, &one, io->in[i]);

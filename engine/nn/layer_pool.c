@@ -63,7 +63,7 @@ static moth_status global_call(moth_layer *layer, moth_pass *pass, moth_layer_io
     for (int d = 1; d < x->meta.rank - 1; d++) {
         attrs.i[MOTH_REDUCE_DIMS + d] = d;
     }
-    moth_tensor *mask = io->mask && x->meta.rank == 3 ? io->mask[0] : NULL;
+    moth_tensor *mask = x->meta.rank == 3 ? io->mask[0] : NULL;
     moth_tensor *y = mask && op == MOTH_OP_mean ? masked_mean(pass, x, mask)
                                                 : MOTH_EMIT(pass->scope, moth_op_of(pass->ctx, op), &attrs, x);
     if (y && moth_config_bool(layer->config, "keepdims")) {

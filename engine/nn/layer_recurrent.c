@@ -182,7 +182,7 @@ static moth_status run_op(moth_layer *layer, moth_pass *pass, const moth_layer_i
     for (int k = 0; k < c->states; k++) {
         in[n++] = io->n_in > 1 + k ? io->in[1 + k] : NULL;
     }
-    in[n++] = io->mask ? io->mask[0] : NULL;
+    in[n++] = io->mask[0];
     if (c->second_bias) {
         in[n++] = bias;
     }
@@ -231,7 +231,7 @@ static moth_status give(moth_layer *layer, moth_pass *pass, moth_layer_io *io, c
     if (sequences) { /* in the order in which the steps were made, as Keras gives them */
         io->out[0] = backwards ? MOTH_DO(pass->scope, flip, &(moth_attrs){ .i = { 1 } }, y[0]) : y[0];
     }
-    io->out_mask = sequences && io->mask ? io->mask[0] : NULL;
+    io->out_mask = sequences ? io->mask[0] : NULL;
     if (moth_config_bool(layer->config, "return_state")) {
         io->out[1] = end;
         io->out[2] = c->states > 1 ? step_of(pass, y[1], last) : NULL;

@@ -151,12 +151,12 @@ static moth_status run_direction(moth_layer *inner, bool second, moth_pass *pass
                                  moth_layer_io *out)
 {
     enum { MOST = 8 };
-    moth_tensor *in[MOST] = { io->in[0] }, *mask[MOST] = { io->mask ? io->mask[0] : NULL };
+    moth_tensor *in[MOST] = { io->in[0] };
     int states = (io->n_in - 1) / 2;
     for (int k = 0; k < states; k++) {
         in[1 + k] = io->in[1 + k + (second ? states : 0)];
     }
-    *out = (moth_layer_io){ .n_in = 1 + states, .in = in, .mask = mask, .use = io->use };
+    *out = (moth_layer_io){ .n_in = 1 + states, .in = in, .use = io->use };
     return moth_layer_run(inner, pass, out);
 }
 
@@ -187,7 +187,7 @@ static moth_status bidirectional_call(moth_layer *layer, moth_pass *pass, moth_l
     moth_layer *inner[2] = { layer->inner, layer->inner_back };
     const char *mode = moth_config_string(layer->config, "merge_mode");
     bool sequences = moth_config_bool(layer->inner->config, "return_sequences");
-    moth_tensor *mask = sequences && io->mask ? io->mask[0] : NULL;
+    moth_tensor *mask = sequences ? io->mask[0] : NULL;
     moth_layer_io out[2];
     if (io->n_in % 2 == 0) {
         return moth_fail(pass->ctx, MOTH_ERR_ARGUMENT,
@@ -204,6 +204,7 @@ static moth_status bidirectional_call(moth_layer *layer, moth_pass *pass, moth_l
     if (strcmp(mode, "none") == 0) {
         io->out[io->n_out++] = out[0].out[0];
         io->out[io->n_out++] = out[1].out[0];
+        io->n_masked = 2;
     } else {
         io->out[io->n_out++] = merged(pass, mode, out[0].out[0], out[1].out[0]);
     }

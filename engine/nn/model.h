@@ -83,10 +83,8 @@ moth_status moth_model_apply(moth_model *model, int n_in, moth_symbol *const *in
 /* Draws all weights anew from `seed` and forgets the step count. */
 moth_status moth_model_redraw(moth_model *model, uint64_t seed);
 
-/* Runs the graph on tensors (concrete or symbolic) in pass->scope; out[k] belongs to the scope, and so does its mask in
- * mask[k] (NULL where it has none; mask may be NULL). */
-moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
-                           moth_tensor **mask);
+/* Runs the graph on tensors (concrete or symbolic) in pass->scope; out[k] belongs to the scope. */
+moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out);
 
 /* Visits all variables in the order in which weights are listed. */
 moth_status moth_model_each_variable(moth_model *model, moth_variable_visit visit, void *user);

@@ -6,7 +6,6 @@
 /* What a use computed in this run. */
 typedef struct result {
     moth_tensor *out[MOTH_MAX_LAYER_OUTPUTS];
-    moth_tensor *mask;
 } result;
 
 static int use_number(const moth_model *model, const moth_use *use)
@@ -22,16 +21,13 @@ static int use_number(const moth_model *model, const moth_use *use)
 static moth_status run_use(moth_model *model, moth_pass *pass, result *results, int n)
 {
     const moth_use *use = model->uses[n];
-    moth_tensor *in[MOTH_MAX_LAYER_INPUTS], *mask[MOTH_MAX_LAYER_INPUTS];
+    moth_tensor *in[MOTH_MAX_LAYER_INPUTS];
     for (int i = 0; i < use->n_in; i++) {
-        const result *from = &results[use_number(model, use->in[i]->use)];
-        in[i] = from->out[use->in[i]->output];
-        mask[i] = use->in[i]->output == 0 ? from->mask : NULL;
+        in[i] = results[use_number(model, use->in[i]->use)].out[use->in[i]->output];
     }
-    moth_layer_io io = { .n_in = use->n_in, .in = in, .mask = mask, .use = use->index };
+    moth_layer_io io = { .n_in = use->n_in, .in = in, .use = use->index };
     MOTH_TRY(moth_layer_run(use->layer, pass, &io));
     memcpy(results[n].out, io.out, sizeof io.out);
-    results[n].mask = io.out_mask;
     return MOTH_OK;
 }
 
@@ -49,7 +45,7 @@ static moth_status check_input(moth_model *model, int k, const moth_tensor *t)
 }
 
 static moth_status run_graph(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
-                             moth_tensor **mask, result *results)
+                             result *results)
 {
     for (int k = 0; k < model->n_inputs; k++) {
         MOTH_TRY(check_input(model, k, in[k]));
@@ -62,17 +58,12 @@ static moth_status run_graph(moth_model *model, moth_pass *pass, moth_tensor *co
     }
     for (int k = 0; k < model->n_outputs; k++) {
         const moth_symbol *s = model->outputs[k];
-        const result *from = &results[use_number(model, s->use)];
-        out[k] = from->out[s->output];
-        if (mask) {
-            mask[k] = s->output == 0 ? from->mask : NULL;
-        }
+        out[k] = results[use_number(model, s->use)].out[s->output];
     }
     return MOTH_OK;
 }
 
-moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out,
-                           moth_tensor **mask)
+moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out)
 {
     if (!model->built) {
         MOTH_TRY(moth_model_build(model, in[0]->meta.dtype, in[0]->meta.rank - 1, in[0]->meta.shape + 1));
@@ -81,7 +72,7 @@ moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *cons
     if (!results) {
         return moth_fail_memory(model->ctx, model->n_uses * (int64_t)sizeof *results);
     }
-    moth_status status = run_graph(model, pass, in, out, mask, results);
+    moth_status status = run_graph(model, pass, in, out, results);
     moth_free(results);
     return status;
 }

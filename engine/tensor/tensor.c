@@ -206,6 +206,7 @@ void moth_tensor_release(moth_tensor *t)
     }
     detach_history(t);
     moth_tensor_release(t->grad); /* a gradient has no gradient: one level deep */
+    moth_tensor_release(t->mask); /* a mask has no mask */
     storage_release(t->storage);
     moth_free((void *)t->name);
     moth_free(t);
@@ -227,6 +228,13 @@ void moth_tensor_rebind(moth_tensor *t, const moth_tensor *from)
     t->node_output = from->node_output;
     t->requires_grad = from->requires_grad || t->requires_grad;
     storage_release(old);
+}
+
+void moth_tensor_set_mask(moth_tensor *t, moth_tensor *mask)
+{
+    moth_tensor *old = t->mask;
+    t->mask = moth_tensor_retain(mask);
+    moth_tensor_release(old);
 }
 
 void moth_tensor_drop_storage(moth_tensor *t)

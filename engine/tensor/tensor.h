@@ -35,6 +35,7 @@ struct moth_tensor {
     struct moth_node *node; /* what computed it, where that is recorded; owned */
     int node_output;        /* which output of the node */
     const char *name;       /* variables: path such as "dense_1/kernel" for messages; owned */
+    moth_tensor *mask;      /* uint8 (batch, time): which steps layers count; NULL: all; owned, of this handle alone */
 };
 
 /* New tensor of one reference with uninitialized contiguous storage. */
@@ -46,6 +47,9 @@ moth_status moth_tensor_handle(moth_ctx *ctx, const moth_meta *meta, moth_storag
 /* Makes t hold what `from` holds (storage, meta, history) and keeps t's identity: how in-place calls rebind a traced
  * tensor, and how a parameter becomes a view into a flat buffer. */
 void moth_tensor_rebind(moth_tensor *t, const moth_tensor *from);
+
+/* Gives t another mask (NULL: none), which gains a reference. */
+void moth_tensor_set_mask(moth_tensor *t, moth_tensor *mask);
 
 /* Leaves only the shape: t becomes symbolic but keeps its history. */
 void moth_tensor_drop_storage(moth_tensor *t);

@@ -20,7 +20,6 @@ typedef struct tracing {
     moth_tensor *inputs[3 * MAX_ENDS + 2];
     int n_inputs;
     moth_tensor *x[MAX_ENDS], *y[MAX_ENDS], *predicted[MAX_ENDS], *loss[MAX_ENDS];
-    moth_tensor *mask[MAX_ENDS]; /* of the predictions */
     moth_tensor *scale[MAX_ENDS], *penalty;
     moth_tensor **outputs;
     int n_outputs;
@@ -149,7 +148,7 @@ static moth_status trace_losses(tracing *t)
     const moth_value *losses = moth_value_get(t->trainer->options, "loss");
     const moth_value *weights = moth_value_get(t->trainer->options, "loss_weights");
     for (int k = 0; k < p->n_outputs; k++) {
-        t->pass.mask = t->mask[k];
+        t->pass.mask = t->predicted[k]->mask;
         MOTH_TRY(moth_loss_rows(&t->pass, of_output(losses, k), t->y[k], t->predicted[k], &t->loss[k]));
         add_output(t, t->loss[k], &p->loss[k]);
         p->loss_weight[k] = moth_value_as_number(of_output(weights, k));
@@ -172,7 +171,7 @@ static moth_status trace_metrics(tracing *t)
             continue;
         }
         moth_tensor *rows;
-        t->pass.mask = t->mask[m->output];
+        t->pass.mask = t->predicted[m->output]->mask;
         MOTH_TRY(moth_metric_rows(&t->pass, m->spec, t->y[m->output], t->predicted[m->output], &m->type, &rows));
         m->n_states = rows->meta.rank == 2 ? rows->meta.shape[1] : 1;
         add_output(t, rows, &p->measured[k]);
@@ -253,7 +252,7 @@ static moth_status trace(tracing *t)
 {
     moth_program *p = t->program;
     MOTH_TRY(trace_inputs(t));
-    MOTH_TRY(moth_model_run(t->model, &t->pass, t->x, t->predicted, t->mask));
+    MOTH_TRY(moth_model_run(t->model, &t->pass, t->x, t->predicted));
     if (p->mode == MOTH_PREDICT) {
         for (int k = 0; k < p->n_outputs; k++) {
             int place;
