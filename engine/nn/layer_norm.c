@@ -72,6 +72,51 @@ static moth_status move(moth_layer *layer, moth_pass *pass, const char *name, mo
     return pass->scope->status;
 }
 
+/* Steps of a feature that count: of all rows and steps, or where the feature is the step itself (axis 1) of all rows;
+ * times the positions in a step. */
+static moth_tensor *counted_steps(moth_pass *pass, moth_tensor *mask, const moth_meta *x, int axis)
+{
+    moth_attrs rows = { .i = { [MOTH_REDUCE_DIMS] = 1, [MOTH_REDUCE_DIMS + 1] = 0 } };
+    moth_tensor *on = moth_emit_float(pass->scope, mask);
+    double positions = 1;
+    for (int d = 2; d < x->rank; d++) {
+        positions *= d == axis ? 1 : (double)x->shape[d];
+    }
+    on = axis == 1 ? MOTH_DO(pass->scope, sum, &rows, on) : moth_emit_sum(pass->scope, on);
+    return moth_emit_scaled(pass->scope, on, positions);
+}
+
+/* Mean over the steps that count, of values that are 0 elsewhere; the last dim is that of the features. Keras's epsilon
+ * against none. */
+static moth_tensor *mean_of_steps(moth_pass *pass, moth_tensor *values, moth_tensor *count)
+{
+    moth_attrs others = { .i = { [MOTH_REDUCE_DIMS] = values ? values->meta.rank - 1 : 0 } };
+    for (int d = 0; values && d < values->meta.rank - 1; d++) {
+        others.i[MOTH_REDUCE_DIMS + 1 + d] = d;
+    }
+    return MOTH_DO(pass->scope, div, NULL, MOTH_DO(pass->scope, sum, &others, values),
+                   moth_emit_shifted(pass->scope, count, 1e-7));
+}
+
+/* Statistics of the steps that count; all steps are normalized by them. in[0]: x with the features last. */
+static moth_tensor *masked_norm(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, int axis, moth_tensor **in,
+                                moth_tensor **out)
+{
+    moth_scope *scope = pass->scope;
+    int rank = io->in[0]->meta.rank;
+    moth_tensor *zero = moth_emit_constant(scope, 0), *on = io->mask[0];
+    moth_tensor *count = counted_steps(pass, on, &io->in[0]->meta, axis);
+    for (int d = 2; d < rank; d++) {
+        on = MOTH_DO(scope, unsqueeze, &(moth_attrs){ .i = { d } }, on);
+    }
+    on = exchanged(pass, on, axis, rank - 1);
+    in[1] = out[1] = mean_of_steps(pass, MOTH_DO(scope, where, NULL, on, in[0], zero), count);
+    moth_tensor *apart = MOTH_DO(scope, where, NULL, on, MOTH_DO(scope, sub, NULL, in[0], out[1]), zero);
+    in[2] = out[2] = mean_of_steps(pass, MOTH_DO(scope, square, NULL, apart), count);
+    moth_tensor *y[MOTH_MAX_LAYER_OUTPUTS];
+    return emit_norm(layer, pass, MOTH_OP_batch_norm_inference, 3, in, y);
+}
+
 static moth_status batch_call(moth_layer *layer, moth_pass *pass, moth_layer_io *io)
 {
     int axis = 0, rank = io->in[0]->meta.rank;
@@ -79,7 +124,8 @@ static moth_status batch_call(moth_layer *layer, moth_pass *pass, moth_layer_io 
     moth_tensor *x = exchanged(pass, moth_emit_float(pass->scope, io->in[0]), axis, rank - 1), *y;
     moth_tensor *in[5] = { x }, *out[MOTH_MAX_LAYER_OUTPUTS] = { NULL };
     if (pass->training && layer->trainable) { /* statistics of this batch; a frozen layer keeps to the moving ones */
-        y = emit_norm(layer, pass, MOTH_OP_batch_norm, 1, in, out);
+        y = io->mask[0] && rank > 2 ? masked_norm(layer, pass, io, axis, in, out)
+                                    : emit_norm(layer, pass, MOTH_OP_batch_norm, 1, in, out);
         MOTH_TRY(move(layer, pass, "moving_mean", out[1]));
         MOTH_TRY(move(layer, pass, "moving_variance", out[2]));
     } else {

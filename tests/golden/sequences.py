@@ -86,7 +86,18 @@ FITS = [
      "loss": "mse", "targets": "step numbers", "metrics": ["mae"]},
     {"name": "an average over steps", "layers": [("GlobalAveragePooling1D", {}), ("Dense", {"units": 1})],
      "loss": "mse", "targets": "numbers", "metrics": []},
+    {"name": "statistics of the steps that count", "layers": [("BatchNormalization", {"momentum": 0.6}),
+                                                              ("LSTM", {"units": 3, "return_sequences": True}), ("Dense", {"units": 2})],
+     "loss": "mse", "targets": "step numbers", "metrics": ["mae"]},
+    {"name": "statistics of each step", "layers": [("BatchNormalization", {"axis": 1, "momentum": 0.6}), ("Dense", {"units": 2})],
+     "loss": "mse", "targets": "step numbers", "metrics": []},
+    {"name": "metrics that see no masks", "layers": [("GRU", {"units": 3, "return_sequences": True}),
+                                                     ("Dense", {"units": 1, "activation": "sigmoid"})],
+     "loss": "binary_crossentropy", "targets": "step signs", "metrics": ["precision", "recall", "auc", "binary_accuracy"]},
 ]
+
+# Names of moth's for what Keras knows as a class only.
+METRICS = {"precision": keras.metrics.Precision, "recall": keras.metrics.Recall, "auc": keras.metrics.AUC}
 
 
 def layer_of(kind, options):
@@ -98,6 +109,8 @@ def targets(kind):
     n, steps = IDS["n"], IDS["steps"]
     if kind == "step ids":
         return ((np.arange(n * steps) * 7 + np.arange(n * steps) // 4) % 3).reshape(n, steps).astype("int32")
+    if kind == "step signs":
+        return (wave((n, steps, 1), 0.61, 0.3) > 0.2).astype("int32")
     return wave((n, steps, 2) if kind == "step numbers" else (n, 1), 0.61, 0.3)
 
 
@@ -106,15 +119,18 @@ def masked_fit(case):
     n, steps, vocabulary = IDS["n"], IDS["steps"], IDS["vocabulary"]
     model = keras.Sequential([keras.Input((steps,), dtype="int32"), keras.layers.Embedding(vocabulary, 4, mask_zero=True)]
                              + [layer_of(*entry) for entry in case["layers"]])
-    model.set_weights([wave(w.shape, 0.83 + 0.1 * i, 0.4 + i, 0.5) for i, w in enumerate(model.get_weights())])
-    model.compile(optimizer=keras.optimizers.SGD(learning_rate=0.2), loss=case["loss"], metrics=case["metrics"])
+    values = [wave(w.shape, 0.83 + 0.1 * i, 0.4 + i, 0.5) for i, w in enumerate(model.get_weights())]
+    variances = [i for i, w in enumerate(model.weights) if w.name == "moving_variance"]
+    model.set_weights([abs(v) if i in variances else v for i, v in enumerate(values)])
+    model.compile(optimizer=keras.optimizers.SGD(learning_rate=0.2), loss=case["loss"],
+                  metrics=[METRICS[m](name=m) if m in METRICS else m for m in case["metrics"]])
     y = targets(case["targets"])
     history = model.fit(ids(), y, batch_size=4, epochs=3, shuffle=False, verbose=0).history
     after = model.evaluate(ids(), y, batch_size=4, verbose=0, return_dict=True)
     described = [{"type": kind, "options": {k: {"type": v[0], "options": v[1]} if isinstance(v, tuple) else v
                                             for k, v in options.items()}} for kind, options in case["layers"]]
     return {"name": case["name"], "layers": described, "loss": case["loss"], "metrics": case["metrics"],
-            "y": y, "losses": history["loss"], "evaluate": after,
+            "y": y, "variances": [i + 1 for i in variances] or None, "losses": history["loss"], "evaluate": after,
             "final": flat(model.get_weights())}
 
 

@@ -302,6 +302,12 @@ describe("sequences:", function()
         it(("%d Masking before %s %s"):format(i, case.name, options_text(case.options)), function()
             run(layer_of(case), case)
         end)
+        it(("%d a tensor of Masking into %s %s"):format(i, case.name, options_text(case.options)), function()
+            local layer, x = layer_of(case), moth.tensor(case.x):requires_grad_()
+            layer(x)
+            layer:set_weights(case.weights or {})
+            compare(layer, case, x, layer(moth.layers.Masking {} (x)))
+        end)
     end
 
     for i, case in ipairs(data.fits) do
@@ -320,6 +326,9 @@ describe("sequences:", function()
                 end
                 local places = moth.arange(0, size - 1) * (0.83 + 0.1 * (k - 1)) + (0.4 + k - 1)
                 weights[k] = places:sin():reshape(table.unpack(w.shape)) * 0.5
+            end
+            for _, k in ipairs(case.variances or {}) do
+                weights[k] = weights[k]:abs()
             end
             model:set_weights(weights)
             model:compile { optimizer = moth.optimizers.SGD { lr = 0.2 }, loss = case.loss, metrics = case.metrics }
