@@ -57,6 +57,8 @@ static bool push_field(lua_State *L, moth_tensor *t, const char *name)
         lua_pushboolean(L, t->requires_grad);
     } else if (strcmp(name, "grad") == 0) {
         mothb_push_tensor(L, t->grad);
+    } else if (strcmp(name, "mask") == 0) {
+        mothb_push_tensor(L, t->mask);
     } else {
         return false;
     }
@@ -66,7 +68,7 @@ static bool push_field(lua_State *L, moth_tensor *t, const char *name)
 /* The names that exist, for the error about one that does not. */
 static int unknown_field(lua_State *L, const char *name)
 {
-    static const char *const fields[] = { "shape", "dtype", "requires_grad", "grad" };
+    static const char *const fields[] = { "shape", "dtype", "requires_grad", "grad", "mask" };
     enum { N_FIELDS = sizeof fields / sizeof fields[0] };
     lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
     int methods = lua_gettop(L);
@@ -99,6 +101,28 @@ static int tensor_index(lua_State *L)
     return unknown_field(L, lua_tostring(L, 2));
 }
 
+/* t.mask = m: the steps that layers count when they are called on t; nil: all. A symbolic mask on a tensor with data
+ * would outlive its trace. */
+static int set_mask(lua_State *L, moth_tensor *t)
+{
+    moth_tensor *mask = lua_isnil(L, 3) ? NULL : mothb_check_tensor(L, 3);
+    if (mask) {
+        const moth_meta *m = &mask->meta, *x = &t->meta;
+        char a[128], b[128];
+        bool fits = x->rank >= 3 && m->rank == 2 && m->shape[0] == x->shape[0] && m->shape[1] == x->shape[1];
+        if (!fits || m->dtype != MOTH_UINT8) {
+            return mothb_error(L, "mask: takes uint8 (batch, time) for a tensor (batch, time, …); got %s %s for %s",
+                               moth_dtype_name(m->dtype), moth_meta_text(m, a, sizeof a),
+                               moth_meta_text(x, b, sizeof b));
+        }
+        if (moth_tensor_is_symbolic(mask) && !moth_tensor_is_symbolic(t)) {
+            return mothb_error(L, "mask: a tensor from outside the traced function cannot take one from inside");
+        }
+    }
+    moth_tensor_set_mask(t, mask);
+    return 0;
+}
+
 static int tensor_newindex(lua_State *L)
 {
     moth_tensor *t = mothb_check_tensor(L, 1);
@@ -114,6 +138,9 @@ static int tensor_newindex(lua_State *L)
     if (strcmp(name, "requires_grad") == 0 && lua_isboolean(L, 3)) {
         mothb_set_requires_grad(L, t, lua_toboolean(L, 3));
         return 0;
+    }
+    if (strcmp(name, "mask") == 0) {
+        return set_mask(L, t);
     }
     return mothb_error(L, "the field '%.60s' of a tensor cannot be assigned", name);
 }

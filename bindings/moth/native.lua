@@ -182,6 +182,7 @@ function moth.load_tensors(path) end
 ---@field dtype "float32"|"int32"|"uint8"
 ---@field requires_grad boolean
 ---@field grad moth.Tensor|nil what backward has added up
+---@field mask moth.Tensor|nil uint8 (batch, time): the steps that layers count when they are called on it; nil: all
 ---@operator add(moth.Tensor|number): moth.Tensor
 ---@operator sub(moth.Tensor|number): moth.Tensor
 ---@operator mul(moth.Tensor|number): moth.Tensor

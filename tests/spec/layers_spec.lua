@@ -327,6 +327,182 @@ describe("masks", function()
     end)
 end)
 
+describe("the mask of a tensor", function()
+    local values = {
+        { { 1, 2 }, { 3, 4 }, { 0, 0 } }, { { 5, 6 }, { 0, 0 }, { 7, 8 } }, { { 0, 0 }, { 0, 0 }, { 0, 0 } },
+    }
+    local on = { { 1, 1, 0 }, { 1, 0, 1 }, { 0, 0, 0 } }
+    local function masked() return layers.Masking {} (moth.tensor(values)) end
+
+    local function shown(...)
+        local list = {}
+        for k, t in ipairs { ... } do
+            list[k] = t.mask and t.mask:totable() or false
+        end
+        return list
+    end
+
+    -- Which outputs of which layer carry the mask: as Keras 3.15 has it.
+    local passing = {
+        { true, "Masking", {} }, { true, "Dense", { 2 } }, { true, "Activation", { "relu" } },
+        { true, "Dropout", { 0.3 } },
+        { true, "BatchNormalization", {} }, { true, "LayerNormalization", {} }, { true, "GaussianNoise", { 0.1 } },
+        { true, "ActivityRegularization", {} }, { true, "ReLU", {} }, { true, "LeakyReLU", {} }, { true, "PReLU", {} },
+        { true, "ELU", {} }, { true, "MultiHeadAttention", { 2, 3 } },
+        { true, "SimpleRNN", { 2, return_sequences = true } }, { false, "GRU", { 2 } }, { false, "LSTM", { 2 } },
+        { true, "TimeDistributed", { layers.Dense { 2 } } },
+        { false, "Flatten", {} }, { false, "Permute", { 2, 1 } }, { false, "Conv1D", { 2, 1 } },
+        { false, "MaxPooling1D", { 2 } }, { false, "AveragePooling1D", { 1 } },
+        { false, "GlobalMaxPooling1D", {} }, { false, "GlobalAveragePooling1D", {} },
+        { false, "Lambda", { function(x) return x * 2 end } }, { false, "Reshape", { 6 } },
+        { false, "Reshape", { 3, 2 } },
+    }
+    for k, list in ipairs(passing) do
+        local passes, name, options = table.unpack(list)
+        it(("%s %s (%d)"):format(passes and "goes on through" or "ends at", name, k), function()
+            local x = masked()
+            for _, training in ipairs { false, true } do
+                local y = layers[name](options)(x, { training = training })
+                assert.same({ passes and on }, shown(y))
+                assert.same({ on }, shown(x))
+            end
+        end)
+    end
+
+    it("goes with the sequences of a recurrent layer, not with its states", function()
+        local options = { 2, return_sequences = true, return_state = true }
+        assert.same({ on, false, false }, shown(layers.LSTM(options)(masked())))
+        assert.same({ on, false, false }, shown(layers.Bidirectional { layers.GRU(options) } (masked())))
+        options.return_state = false
+        assert.same({ on, on }, shown(layers.Bidirectional { layers.GRU(options), merge_mode = "none" } (masked())))
+    end)
+
+    it("is one of several where layers join tensors", function()
+        local x, y, other = masked(), masked(), { { 0, 0, 1 }, { 1, 0, 0 }, { 0, 1, 0 } }
+        y.mask = moth.tensor(other, { dtype = "uint8" })
+        local either, plain = { { 1, 1, 1 }, { 1, 0, 1 }, { 0, 1, 0 } }, moth.tensor(values)
+        assert.same({ either }, shown(layers.Add {} { x, y }))
+        assert.same({ false }, shown(layers.Add {} { x, plain }))
+        assert.same({ either }, shown(layers.Concatenate {} { x, y }))
+        assert.same({ { { 1, 1, 0, 1, 1, 1 }, { 1, 0, 1, 1, 1, 1 }, { 0, 0, 0, 1, 1, 1 } } },
+            shown(layers.Concatenate { axis = 1 } { x, plain }))
+        assert.same({ false }, shown(layers.Dot { axes = 2 } { x, y }))
+    end)
+
+    it("is of this tensor alone: operations give tensors without", function()
+        local x = masked()
+        assert.same({ false, false, false, false, false, false },
+            shown(x * 2, x[{ { 1, 2 } }], x:reshape(3, 6), x:clone(), x:detach(), x:transpose(1, 2)))
+        x:mul_(2)
+        assert.same({ on }, shown(x))
+    end)
+
+    it("can be given and taken away", function()
+        local x, lstm = moth.tensor(values), layers.LSTM { 3 }
+        local plain, skipping = lstm(x):totable(), lstm(masked()):totable()
+        assert.is_nil(x.mask)
+        x.mask = moth.tensor(on, { dtype = "uint8" })
+        support.close(skipping, lstm(x):totable(), 0)
+        x.mask = nil
+        support.close(plain, lstm(x):totable(), 0)
+        assert(plain[1][1] ~= skipping[1][1])
+    end)
+
+    it("must be bytes for the steps of a sequence", function()
+        local x = moth.tensor(values)
+        local function try(t, mask)
+            return support.fails(function() t.mask = mask end)
+        end
+        assert.truthy(try(x, moth.ones(3, 3)):find("mask: takes uint8 (batch, time)", 1, true))
+        assert.truthy(try(x, moth.ones(3, 3)):find("got float32 (3, 3) for (3, 3, 2)", 1, true))
+        assert.truthy(try(x, moth.ones({ 3, 2 }, { dtype = "uint8" })):find("got uint8 (3, 2)", 1, true))
+        assert.truthy(try(x, moth.ones({ 3, 3, 2 }, { dtype = "uint8" })):find("got uint8 (3, 3, 2)", 1, true))
+        assert.truthy(try(moth.ones(3, 3), moth.ones({ 3, 3 }, { dtype = "uint8" })):find("for (3, 3)", 1, true))
+        assert.truthy(try(x, on):find("tensor expected", 1, true))
+        assert.truthy(try(x, true):find("tensor expected", 1, true))
+        assert.is_nil(x.mask)
+    end)
+
+    it("leaves steps out of a loss that is called, as Keras's losses do", function()
+        local p, t = masked(), wave({ 3, 3, 2 }, 0.4)
+        local sum, count = 0, 0
+        for i, row in ipairs(t:totable()) do
+            for k, step in ipairs(row) do
+                if on[i][k] == 1 then
+                    sum = sum + ((step[1] - values[i][k][1]) ^ 2 + (step[2] - values[i][k][2]) ^ 2) / 2
+                    count = count + 1
+                end
+            end
+        end
+        support.close(sum / count, moth.losses.mse {} (t, p):item(), 1e-5)
+    end)
+
+    it("goes into a model and comes out of it", function()
+        local lstm = layers.LSTM { 3, return_sequences = true }
+        local model = moth.Sequential { lstm, layers.Dense { 1 } }
+        local y, plain = model(masked()), model(moth.tensor(values))
+        assert.same({ on, false }, shown(y, plain))
+        assert(y[{ 1, 3, 1 }] ~= plain[{ 1, 3, 1 }])
+        local first = moth.Sequential { layers.Masking {}, lstm }
+        assert.equal(1, first(moth.tensor(values)):eq(lstm(masked())):all():item())
+    end)
+
+    -- A layer in Lua around two others, and one that computes with the mask.
+    local function in_lua()
+        local inner = layers.LSTM { 2, return_sequences = true }
+        return inner, moth.Layer {
+            name = "Around", call = function(_, x)
+                local y = inner(x)
+                if not x.mask then
+                    return y
+                end
+                local z = y * x.mask:unsqueeze(3):to("float32")
+                z.mask = x.mask
+                return z
+            end,
+        }
+    end
+
+    it("reaches layers in Lua, and what they leave on their result goes on", function()
+        local inner, around = in_lua()
+        local y = around(masked())
+        assert.same({ on, false }, shown(y, around(moth.tensor(values))))
+        assert.equal(1, y:eq(inner(masked()) * moth.tensor(on):unsqueeze(3)):all():item())
+    end)
+
+    it("is the same one in a plan, in a compiled function and in direct calls", function()
+        local _, around = in_lua()
+        local model = moth.Sequential { layers.Masking { input_shape = { 3, 2 } }, around, layers.GRU { 2 } }
+        local x, n = moth.tensor(values), 0
+        local direct = x
+        for _, layer in ipairs(model.layers) do
+            direct = layer(direct)
+            n = n + 1
+        end
+        assert.equal(3, n)
+        local close = function(y) support.close(direct:totable(), y:totable(), 1e-6) end
+        close(model(x))
+        close(model:predict(x))
+        close(moth.compile(function(z) return model(z) end)(x))
+        local outside = moth.tensor(values)
+        local compiled = moth.compile(function(z)
+            outside.mask = z:ne(0):any(3)
+            return z
+        end)
+        local good, message = pcall(compiled, x)
+        assert.is_false(good)
+        assert.truthy(message:find("a tensor from outside the traced function", 1, true), message)
+    end)
+
+    it("lets gradients by where a layer only takes it away", function()
+        local x = moth.tensor(values):requires_grad_()
+        local y = layers.Reshape { 3, 2 } (layers.Masking {} (x))
+        assert.is_nil(y.mask)
+        y:sum():backward()
+        assert.same({ { { 1, 1 }, { 1, 1 }, { 0, 0 } } }, x.grad:slice(1, 1, 1):totable())
+    end)
+end)
+
 it("token ids may come as bytes or as floats: they are not scaled", function()
     local model = moth.Sequential { layers.Embedding { 6, 3 }, layers.Flatten {}, layers.Dense { 1 } }
     local ids = moth.tensor({ { 3, 1, 0, 5 } }, { dtype = "int32" })
