@@ -141,8 +141,7 @@ static moth_status check_versions(pass *p, const moth_node *node)
 {
     if (node->released) {
         return moth_fail(p->ctx, MOTH_ERR_STATE,
-                         "backward: the graph of '%s' was freed by an earlier backward; "
-                         "compute the loss again",
+                         "backward: the graph of '%s' was freed by an earlier backward; compute the loss again",
                          node->op->name);
     }
     for (int i = 0; i < node->n_in; i++) {
@@ -159,8 +158,7 @@ static moth_status check_versions(pass *p, const moth_node *node)
         const moth_tensor *t = node->saved_out[k];
         if (t && t->storage->version != node->out_version[k]) {
             return moth_fail(p->ctx, MOTH_ERR_STATE,
-                             "backward: the result of '%s' was changed in place; its "
-                             "gradient needs the old value",
+                             "backward: the result of '%s' was changed in place; its gradient needs the old value",
                              node->op->name);
         }
     }
@@ -256,8 +254,7 @@ static moth_status propagate(pass *p, int n_y, moth_tensor *const *y, moth_tenso
         if (!moth_meta_same_shape(&y[k]->meta, &seeds[k]->meta)) {
             char a[128], b[128];
             return moth_fail(p->ctx, MOTH_ERR_SHAPE,
-                             "backward: the gradient must have the shape of the value; got "
-                             "%s for %s",
+                             "backward: the gradient must have the shape of the value; got %s for %s",
                              moth_meta_text(&seeds[k]->meta, a, sizeof a), moth_meta_text(&y[k]->meta, b, sizeof b));
         }
         MOTH_TRY(accumulate(p, y[k], seeds[k]));
@@ -393,8 +390,7 @@ moth_status moth_backward(moth_ctx *ctx, moth_tensor *y, moth_tensor *gradient)
 {
     if (moth_tensor_is_symbolic(y) || (gradient && moth_tensor_is_symbolic(gradient))) {
         return moth_fail(ctx, MOTH_ERR_TRACING,
-                         "backward: value not known while tracing; a compiled function "
-                         "returns the loss instead");
+                         "backward: value not known while tracing; a compiled function returns the loss instead");
     }
     moth_tensor *seed;
     MOTH_TRY(make_seed(ctx, y, gradient, &seed));

@@ -129,8 +129,7 @@ static moth_status check(moth_ctx *ctx, const moth_tensor *images, const moth_au
     for (int k = 0; k < 4; k++) {
         if (!(numbers[k] >= 0 && numbers[k] <= 1e4) || by->zoom >= 1) {
             return moth_fail(ctx, MOTH_ERR_ARGUMENT,
-                             "augment: shift, rotate and elastic must lie in 0..10000, zoom below "
-                             "1; got %g",
+                             "augment: shift, rotate and elastic must lie in 0..10000, zoom below 1; got %g",
                              numbers[k]);
         }
     }

@@ -72,8 +72,7 @@ static moth_status adopt(moth_model *model, const collection *c, moth_layer **la
         if (!c->found[i]->layer && !is_input(model, c->found[i])) {
             char text[128];
             return moth_fail(model->ctx, MOTH_ERR_ARGUMENT,
-                             "Model: the outputs depend on an Input %s that is not among "
-                             "the inputs",
+                             "Model: the outputs depend on an Input %s that is not among the inputs",
                              moth_meta_text(&c->found[i]->out_meta[0], text, sizeof text));
         }
         MOTH_TRY(moth_model_keep_use(model, c->found[i]));

@@ -101,8 +101,7 @@ static moth_status add_layer(moth_model *model, moth_layer *layer, moth_layer *c
 {
     if (!model->sequential) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
-                         "add: only a Sequential grows; describe other models by calling "
-                         "layers on moth.Input");
+                         "add: only a Sequential grows; describe other models by calling layers on moth.Input");
     }
     if (moth_model_has_layer(model, layer)) {
         return moth_fail(model->ctx, MOTH_ERR_ARGUMENT, "add: %s is in the model already", moth_layer_name(layer));

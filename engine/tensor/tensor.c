@@ -133,9 +133,8 @@ static moth_status check_shape(moth_ctx *ctx, int rank, const int64_t *shape, bo
         int64_t size = symbolic && shape[d] < 0 && shape[d] > -MOTH_MAX_ELEMENTS ? -shape[d] : shape[d];
         if (size < 0 || !moth_size_mul(total, size ? size : 1, &total)) {
             return moth_fail(ctx, MOTH_ERR_SHAPE,
-                             "dimension %d is %lld: a tensor has at most 2^40 elements, none "
-                             "negative",
-                             d + 1, (long long)shape[d]);
+                             "dimension %d is %lld: a tensor has at most 2^40 elements, none negative", d + 1,
+                             (long long)shape[d]);
         }
     }
     return MOTH_OK;

@@ -285,8 +285,7 @@ moth_status moth_checkpoint_load_weights(moth_model *model, const char *path)
     loader l = { .ctx = model->ctx };
     if (!model->built) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
-                         "load_weights: the shape of the input is not known yet; give the "
-                         "first layer input_shape");
+                         "load_weights: the shape of the input is not known yet; give the first layer input_shape");
     }
     moth_status status = open_file(&l, path);
     if (status == MOTH_OK) {

@@ -11,9 +11,8 @@ static moth_status check_samples(const moth_loop *loop, const char *what, int k,
     char text[128];
     if (moth_tensor_is_symbolic(t) || t->meta.rank < 1 || !moth_meta_contiguous(&t->meta)) {
         return moth_fail(ctx, MOTH_ERR_SHAPE,
-                         "%s %d: expected contiguous data with samples in the first dimension, "
-                         "got %s",
-                         what, k + 1, moth_meta_text(&t->meta, text, sizeof text));
+                         "%s %d: expected contiguous data with samples in the first dimension, got %s", what, k + 1,
+                         moth_meta_text(&t->meta, text, sizeof text));
     }
     int64_t n = loop->data.x[0]->meta.shape[0];
     if (t->meta.shape[0] != n) {
@@ -52,10 +51,8 @@ static moth_status check_data(const moth_loop *loop)
     int64_t n = data->x[0]->meta.shape[0];
     if (loop->batch_size < 1 || loop->first < 0 || loop->count < 0 || loop->first + loop->count > n) {
         return moth_fail(model->ctx, MOTH_ERR_ARGUMENT,
-                         "%s: no such range of samples: %lld from %lld in batches of "
-                         "%lld, of %lld",
-                         model->name, (long long)loop->count, (long long)loop->first, (long long)loop->batch_size,
-                         (long long)n);
+                         "%s: no such range of samples: %lld from %lld in batches of %lld, of %lld", model->name,
+                         (long long)loop->count, (long long)loop->first, (long long)loop->batch_size, (long long)n);
     }
     return MOTH_OK;
 }

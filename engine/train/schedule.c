@@ -141,9 +141,8 @@ static moth_status check_numbers(moth_ctx *ctx, const moth_value *config, const 
         double x = number ? moth_value_as_number(v) : NAN;
         if (!(x >= before && x < HUGE_VAL)) {
             return moth_fail(ctx, MOTH_ERR_ARGUMENT,
-                             "PiecewiseConstant: option '%s' must be a list of numbers %s; see "
-                             "entry %lld",
-                             name, rising ? "that rise" : "from 0", (long long)i + 1);
+                             "PiecewiseConstant: option '%s' must be a list of numbers %s; see entry %lld", name,
+                             rising ? "that rise" : "from 0", (long long)i + 1);
         }
         before = rising ? x : 0;
     }

@@ -1,4 +1,4 @@
-/* compile: which loss, which metrics, under which names; and what was measured. */
+/* compile: which loss, which metrics, under which names; what was measured; the order and the weights of samples. */
 #include "train/trainer.h"
 
 #include <math.h>
@@ -104,9 +104,8 @@ static moth_status check_names(moth_model *model, const char *option, const moth
         }
         if (!known) {
             return moth_fail(model->ctx, MOTH_ERR_ARGUMENT,
-                             "compile: %s: the model has no output '%.60s'; its outputs "
-                             "begin with '%s'",
-                             option, moth_value_key(map, i), model->output_names[0]);
+                             "compile: %s: the model has no output '%.60s'; its outputs begin with '%s'", option,
+                             moth_value_key(map, i), model->output_names[0]);
         }
     }
     return MOTH_OK;
@@ -328,8 +327,7 @@ moth_status moth_trainer_compile(moth_model *model, const moth_value *given, mot
 {
     if (!model->built) {
         return moth_fail(model->ctx, MOTH_ERR_STATE,
-                         "compile: the shape of the input is not known yet; give the first "
-                         "layer input_shape");
+                         "compile: the shape of the input is not known yet; give the first layer input_shape");
     }
     moth_trainer *t = NULL;
     moth_value *options = NULL;
