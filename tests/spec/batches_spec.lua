@@ -2,22 +2,8 @@
 -- from the definition, computed by hand, but for those that Keras gave (said where).
 local moth = require "moth"
 local support = require "tests.spec.support"
-local has = support.has
+local has, line, column = support.has, support.line, support.column
 local layers, losses, metrics = moth.layers, moth.losses, moth.metrics
-
--- One weight, no bias: prediction w x.
-local function line(w, settings)
-    local model = moth.Sequential { layers.Dense { 1, use_bias = false, input_shape = { 1 } } }
-    model:set_weights { { { w } } }
-    settings = settings or {}
-    settings.loss = settings.loss or "mse"
-    settings.optimizer = settings.optimizer or moth.optimizers.SGD { lr = 0 }
-    return model:compile(settings)
-end
-
-local function column(list)
-    return moth.tensor(list, { dtype = "float32" }):reshape(#list, 1)
-end
 
 -- Batches of two numbers each, targets 0.
 local function pairs_of(...)

@@ -84,6 +84,73 @@ function support.close(expected, actual, tolerance, what)
     end
 end
 
+-- ---- models ----
+
+--- A compiled model of one weight w, no bias: prediction w x, so that everything can be computed by hand.
+---@param w number
+---@param settings? table of compile; nothing is learned unless it says how
+---@return moth.Model
+function support.line(w, settings)
+    local moth = require "moth"
+    local model = moth.Sequential { moth.layers.Dense { 1, use_bias = false, input_shape = { 1 } } }
+    model:set_weights { { { w } } }
+    settings = settings or {}
+    settings.loss = settings.loss or "mse"
+    settings.optimizer = settings.optimizer or moth.optimizers.SGD { lr = 0 }
+    return model:compile(settings)
+end
+
+--- Samples of one number each.
+---@param list number[]
+---@return moth.Tensor
+function support.column(list)
+    return require("moth").tensor(list, { dtype = "float32" }):reshape(#list, 1)
+end
+
+--- A compiled model of two layers that tells three classes by four features.
+---@param settings? table of compile
+---@return moth.Model
+function support.classifier(settings)
+    local moth = require "moth"
+    local model = moth.Sequential {
+        moth.layers.Dense { 6, activation = "tanh", input_shape = { 4 } },
+        moth.layers.Dense { 3, activation = "softmax" },
+    }
+    settings = settings or {}
+    settings.loss = settings.loss or "categorical_crossentropy"
+    settings.optimizer = settings.optimizer or moth.optimizers.SGD { lr = 0.5 }
+    return model:compile(settings)
+end
+
+--- Samples for it, drawn.
+---@param n integer
+---@return moth.Tensor x
+---@return moth.Tensor y
+function support.samples(n)
+    local moth = require "moth"
+    return moth.randn(n, 4), moth.one_hot(moth.randint(0, 2, { n }), 3)
+end
+
+---@param a moth.Tensor[]
+---@param b moth.Tensor[]
+---@return boolean
+function support.same_weights(a, b)
+    for i, w in ipairs(a) do
+        if w:eq(b[i]):all():item() == 0 then
+            return false
+        end
+    end
+    return true
+end
+
+--- Options of fit that show nothing.
+---@param options table
+---@return table
+function support.quiet(options)
+    options.verbose = 0
+    return options
+end
+
 -- ---- refusals ----
 
 --- Asserts that a text holds another one, letter by letter.
