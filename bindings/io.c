@@ -2,6 +2,7 @@
 #include "common.h"
 #include "io/idx.h"
 #include "io/npy.h"
+#include "io/output.h"
 #include "io/safetensors.h"
 #include "io/synthetic.h"
 
@@ -37,6 +38,15 @@ static int core_save_npy(lua_State *L)
 {
     const char *path = mothb_check_string(L, 1);
     MOTHB_CALL(L, moth_io_npy_write(mothb_ctx(L), path, mothb_check_tensor(L, 2)));
+    return 0;
+}
+
+/* write_file(path, text): afterwards the file is as before or holds the whole text */
+static int core_write_file(lua_State *L)
+{
+    size_t size;
+    const char *path = mothb_check_string(L, 1), *text = luaL_checklstring(L, 2, &size);
+    MOTHB_CALL(L, moth_io_write_file(mothb_ctx(L), path, text, size));
     return 0;
 }
 
@@ -105,13 +115,10 @@ static int core_save_tensors(lua_State *L)
 void mothb_open_io(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "read_idx", core_read_idx },
-        { "synthetic_digits", core_synthetic_digits },
-        { "load_npy", core_load_npy },
-        { "save_npy", core_save_npy },
-        { "load_tensors", core_load_tensors },
-        { "save_tensors", core_save_tensors },
-        { NULL, NULL },
+        { "read_idx", core_read_idx },         { "synthetic_digits", core_synthetic_digits },
+        { "load_npy", core_load_npy },         { "save_npy", core_save_npy },
+        { "load_tensors", core_load_tensors }, { "save_tensors", core_save_tensors },
+        { "write_file", core_write_file },     { NULL, NULL },
     };
     static const luaL_Reg metamethods[] = { { "__gc", file_gc }, { NULL, NULL } };
     mothb_register(L, functions);

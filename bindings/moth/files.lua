@@ -1,5 +1,6 @@
 --- Files and directories as the Lua side needs them, by what stock Lua and a POSIX shell offer.
 
+local core = require "moth.core"
 local options = require "moth.options"
 
 local files = {}
@@ -66,35 +67,11 @@ function files.read(path)
     return text
 end
 
---- A name beside a file for what is not complete yet; two processes that write the same file get two.
----@param path string
----@return string
-function files.temporary(path)
-    local unique = os.tmpname()
-    os.remove(unique)
-    return path .. "." .. unique:match "[^/_]*$" .. ".part"
-end
-
 --- Replaces a file as a whole: a reader sees the old content or the new one.
 ---@param path string
 ---@param text string
 function files.write(path, text)
-    local temporary = files.temporary(path)
-    local file, problem = io.open(temporary, "wb")
-    local done = file
-    if file then
-        done, problem = file:write(text)
-        -- Close reports what writing could not: a full disk is noticed at the flush.
-        local closed, late = file:close()
-        done, problem = done and closed, problem or late
-    end
-    if done then
-        done, problem = os.rename(temporary, path)
-    end
-    if not done then
-        os.remove(temporary)
-        options.fail(("cannot write %s: %s"):format(path, problem or "unknown reason"))
-    end
+    core.write_file(path, text)
 end
 
 return files

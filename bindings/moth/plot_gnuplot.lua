@@ -111,31 +111,37 @@ local function run(script_path)
     return done, code, output
 end
 
+-- Files that go when the block ends, however it ends.
+local scratch = { __close = function(names)
+    for _, name in ipairs(names) do
+        os.remove(name)
+    end
+end }
+
+-- What gnuplot makes of a figure, as the bytes of a file.
+local function draw(figure, kind, path)
+    local names <close> = setmetatable({ os.tmpname(), os.tmpname() }, scratch)
+    files.write(names[1], plot_gnuplot.script(figure, kind, names[2]))
+    local done, code, output = run(names[1])
+    local bytes = files.read(names[2])
+    if code == 127 then
+        options.fail("plot: gnuplot draws the files, and it is not installed (apt install gnuplot-nox); "
+            .. "without a file the plot is drawn in the terminal")
+    elseif not done or bytes == "" then
+        local reason = output:gsub("%s+", " "):gsub("^ ", ""):sub(1, 300)
+        options.fail(("plot: gnuplot could not write %s: %s"):format(options.show(path), options.show(reason)))
+    end
+    return bytes
+end
+
 --- Writes a figure; the ending of the name chooses the format.
 ---@param figure table
 ---@param path string
 function plot_gnuplot.write(figure, path)
     local kind = path:match("%.(%w+)$"):lower()
-    local temporary = files.temporary(path)
     files.make_parent(path)
-    local script_path = os.tmpname()
-    files.write(script_path, plot_gnuplot.script(figure, kind, temporary))
-    local done, code, output = run(script_path)
-    os.remove(script_path)
-    if code == 127 then
-        options.fail("plot: gnuplot draws the files, and it is not installed (apt install gnuplot-nox); "
-            .. "without a file the plot is drawn in the terminal")
-    elseif not done or not files.exists(temporary) then
-        os.remove(temporary)
-        local reason = output:gsub("%s+", " "):gsub("^ ", ""):sub(1, 300)
-        options.fail(("plot: gnuplot could not write %s: %s"):format(options.show(path), options.show(reason)))
-    end
-    if kind == "svg" then
-        files.write(path, plot_svg.tidy(files.read(temporary), figure.title))
-        os.remove(temporary)
-    else
-        os.rename(temporary, path)
-    end
+    local bytes = draw(figure, kind, path)
+    files.write(path, kind == "svg" and plot_svg.tidy(bytes, figure.title) or bytes)
 end
 
 return plot_gnuplot

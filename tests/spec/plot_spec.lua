@@ -226,16 +226,24 @@ describe("plots as files", function()
         assert.is_truthy(message:find("gnuplot could not write", 1, true))
         assert.is_truthy(message:find("line 7: it broke", 1, true))
         assert.is_nil(io.open(directory .. "/a.svg"))
-        assert.is_nil(io.open(directory .. "/a.svg.part"))
     end)
 
     it("says that it cannot write", function()
         local file = assert(io.open(directory .. "/file", "wb"))
         file:close()
         local message = support.refusal(plot, { y = { 1, 2 }, file = directory .. "/file/a.svg" })
-        assert.is_truthy(message:find("plot: gnuplot could not write", 1, true))
+        assert.is_truthy(message:find("/file/a.svg: cannot write: Not a directory", 1, true))
         message = support.refusal(plot, { y = { 1, 2 }, file = directory .. "/file/deep/a.svg" })
         assert.is_truthy(message:find("cannot make the directory", 1, true))
+        for _, ending in ipairs { "svg", "png" } do
+            local name = directory .. "/folder." .. ending
+            assert(os.execute("mkdir " .. name))
+            message = support.refusal(plot, { y = { 1, 2 }, file = name })
+            assert.is_truthy(message:find("cannot write: it is a directory", 1, true))
+            assert(os.execute("rmdir " .. name))
+        end
+        local left = io.popen("ls -A " .. directory .. " | grep folder"):read("a")
+        assert.are.equal("", left)
     end)
 end)
 
