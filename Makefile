@@ -35,6 +35,7 @@ TEST_C    := $(wildcard tests/engine/test_*.c)
 HELPER_C  := $(filter-out $(TEST_C),$(wildcard tests/engine/*.c))
 EXAMPLE_C := $(wildcard docs/*.c)
 PTY_C     := $(wildcard tests/pty/test_*.c)
+HOST_C    := $(wildcard tests/binding/test_*.c)
 FUZZ_C    := $(wildcard tests/fuzz/fuzz_*.c)
 # Gradients are compared with finite differences, which needs the build whose real type is double.
 GRAD_C    := $(filter tests/engine/test_grad%,$(TEST_C))
@@ -98,6 +99,7 @@ FLOAT_TESTS := $(FLOAT_C:tests/engine/%.c=$(BUILD)/tests/%)
 GRAD_TESTS  := $(GRAD_C:tests/engine/%.c=$(BUILD)/double/%)
 EXAMPLES    := $(EXAMPLE_C:docs/%.c=$(BUILD)/examples/%)
 PTY_TESTS   := $(PTY_C:tests/pty/%.c=$(BUILD)/pty/%)
+HOST_TESTS  := $(HOST_C:tests/binding/%.c=$(BUILD)/binding/%)
 FUZZERS     := $(FUZZ_C:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
 VERSION_H   := $(BUILD)/gen/moth_version.h
 PRODUCTS    := $(BUILD)/libmoth.a $(BUILD)/libmoth.so $(BUILD)/moth.so $(BUILD)/moth
@@ -105,7 +107,7 @@ PRODUCTS    := $(BUILD)/libmoth.a $(BUILD)/libmoth.so $(BUILD)/moth.so $(BUILD)/
 .PHONY: all engine tests
 all: $(PRODUCTS)                  ## everything that is installed (the default)
 engine: $(BUILD)/libmoth.a        ## only the engine's static library
-tests: $(FLOAT_TESTS) $(GRAD_TESTS) $(PTY_TESTS) $(EXAMPLES)  ## the C test programs, without running them
+tests: $(FLOAT_TESTS) $(GRAD_TESTS) $(HOST_TESTS) $(PTY_TESTS) $(EXAMPLES)  ## the C test programs, without running them
 
 # ---- rules ---------------------------------------------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ $(OBJ)/$(1)/%.o: %.c $(OBJECT_NEEDS)
 	$(Q)$(COMPILE) $(2) $$(FILE_FLAGS) -c -o $$@ $$<
 endef
 $(foreach v,$(VARIANTS),$(eval $(call OBJECT_RULE,$(v),$(X86_DEFINE) -DMOTH_VARIANT=$(v) $(FLAGS_$(v)))))
-$(eval $(call OBJECT_RULE,once,$(X86_DEFINE) $(FLAGS_portable) $$(if $$(filter bindings/%,$$<),-Ibindings $(LUA_CFLAGS))))
+$(eval $(call OBJECT_RULE,once,$(X86_DEFINE) $(FLAGS_portable) $$(if $$(filter bindings/% tests/binding/%,$$<),-Ibindings $(LUA_CFLAGS))))
 $(eval $(call OBJECT_RULE,double,-DMOTH_DOUBLE -DMOTH_VARIANT=portable $(FLAGS_portable)))
 
 # stb_image adds up coefficients of corrupt files until they overflow: defined, and harmless, when integers wrap. Where
@@ -216,6 +218,12 @@ $(BUILD)/pty/%: $(OBJ)/once/tests/pty/%.o $(OBJ)/once/tests/pty/pty.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 
+# Programs with a Lua of their own and the bindings.
+$(BUILD)/binding/%: $(OBJ)/once/tests/binding/%.o $(BINDING_O) $(ENGINE_O) $(BUILD)/gen/program.list
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(LUA_LIBS) $(ENGINE_LIBS)
+
 # Examples see what a user sees: the public header and the shared library.
 $(BUILD)/examples/%: docs/%.c $(BUILD)/libmoth.so $(OBJECT_NEEDS)
 	@mkdir -p $(@D)
@@ -233,7 +241,7 @@ $(BUILD)/fuzzers/%: $(OBJ)/once/tests/fuzz/%.o $(BUILD)/libmoth.a
 # ---- tests ---------------------------------------------------------------------------------------------------------
 
 .PHONY: test test-quick asan tsan fuzz check tidy accept bench parity
-TEST_RUN = EXAMPLES="$(EXAMPLES)" PROGRAMS="$(FLOAT_TESTS) $(GRAD_TESTS) $(PTY_TESTS)" tests/run $(BUILD)
+TEST_RUN = EXAMPLES="$(EXAMPLES)" PROGRAMS="$(FLOAT_TESTS) $(GRAD_TESTS) $(HOST_TESTS) $(PTY_TESTS)" tests/run $(BUILD)
 
 test: all tests                   ## every test; specs through lua5.4 + moth.so and through moth
 	$(TEST_RUN) module program
@@ -270,7 +278,7 @@ check:                            ## format, warnings with two compilers, analyz
 	BUILD=$(BUILD)/check tests/check
 
 # clang-tidy runs again only for files whose object (and so source or header) changed. It sees the float build.
-TIDY_C := $(ONCE_C) $(API_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C) $(wildcard tests/pty/*.c)
+TIDY_C := $(ONCE_C) $(API_C) $(OPS_C) $(wildcard bindings/*.c) $(FLOAT_C) $(HELPER_C) $(wildcard tests/pty/*.c) $(HOST_C)
 tidy: $(TIDY_C:%.c=$(BUILD)/tidy/%.ok)   ## clang-tidy alone
 $(BUILD)/tidy/%.ok: %.c $(OBJ)/once/%.o .clang-tidy
 	@mkdir -p $(@D)
