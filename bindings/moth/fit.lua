@@ -208,8 +208,8 @@ end
 -- Epochs until the end, a request to stop, or an error; on_train_end comes in each case.
 local function run_epochs(self, run)
     local read, list = run.read, run.list
-    -- A callback may know of epochs that are done (BackupAndRestore).
-    -- The loop counts from 1, as initial_epoch + 1 may be beyond the largest integer.
+    -- initial_epoch as the callbacks left it: one may know of epochs that are done (BackupAndRestore). The loop counts
+    -- from 1, as initial_epoch + 1 may be beyond the largest integer.
     for ahead = 1, read.epochs - run.params.initial_epoch do
         local epoch = run.params.initial_epoch + ahead
         local logs = {}
@@ -284,9 +284,7 @@ function core.model_methods:fit(x, y, args)
     self.stop_training = false
     self.history = run.list.history
     run.list:call("on_train_begin", {})
-    local good, err = xpcall(run_epochs, function(message)
-        return message
-    end, self, run)
+    local good, err = pcall(run_epochs, self, run)
     params.interrupted = not good and is_interrupt(err) or nil
     params.failed = not good and not params.interrupted or nil
     if good or params.interrupted then
