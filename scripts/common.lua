@@ -179,6 +179,17 @@ function common.sweep(args)
     return sweep
 end
 
+--- Share of all weights that are smaller than 0.01.
+---@param model moth.Model
+---@return number
+function common.near_zero(model)
+    local small = 0
+    for _, w in ipairs(model:get_weights()) do
+        small = small + w:abs():lt(1e-2):sum():item()
+    end
+    return small / model:count_params()
+end
+
 --- A table of rows on standard output, columns aligned.
 ---@param head string[]
 ---@param rows any[][]

@@ -4,14 +4,6 @@ local common = dofile((arg[0]:match("^.*/") or "") .. "common.lua")
 local options = common.options(20)
 local train, test = common.mnist(options)
 
-local function near_zero(model)
-    local small = 0
-    for _, w in ipairs(model:get_weights()) do
-        small = small + w:abs():lt(1e-2):sum():item()
-    end
-    return small / model:count_params()
-end
-
 local rows = {}
 for _, lambda in ipairs { 0, 1e-4, 1e-3, 1e-2 } do
     local regularizer = lambda > 0 and moth.regularizers.l2(lambda) or nil
@@ -21,7 +13,7 @@ for _, lambda in ipairs { 0, 1e-4, 1e-3, 1e-2 } do
     local n = #history.accuracy
     rows[#rows + 1] = {
         ("%g"):format(lambda), ("%.4f"):format(history.accuracy[n]), ("%.4f"):format(history.val_accuracy[n]),
-        ("%.4f"):format(score.accuracy), ("%.3f"):format(near_zero(model)),
+        ("%.4f"):format(score.accuracy), ("%.3f"):format(common.near_zero(model)),
     }
 end
 print()

@@ -57,14 +57,6 @@ for i, run in ipairs(runs) do
     names[i], run_named[run[1]] = run[1], run
 end
 
-local function near_zero(model)
-    local small = 0
-    for _, w in ipairs(model:get_weights()) do
-        small = small + w:abs():lt(1e-2):sum():item()
-    end
-    return small / model:count_params()
-end
-
 local sweep = moth.sweep {
     name = ("report-%s"):format(given or "full"), grid = { run = names }, seeds = seeds,
     trial = function(p)
@@ -79,7 +71,7 @@ local sweep = moth.sweep {
         end
         return {
             test_accuracy = score.accuracy, test_score = score.loss, params = model:count_params(),
-            near_zero = near_zero(model), stages = json.encode(kept),
+            near_zero = common.near_zero(model), stages = json.encode(kept),
         }
     end,
 }

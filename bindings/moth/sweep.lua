@@ -173,14 +173,12 @@ local function run(self, read)
     end
     local workers, command = choose_workers(read, pending)
     local watch = read.verbose == 0 and sweep_watch.silent() or sweep_watch.new(self, pending, workers)
-    local done, message = xpcall(function()
+    local done, message = pcall(function()
         if workers > 1 then
             sweep_run.workers(self, watch, command, workers)
         else
             sweep_run.here(self, watch)
         end
-    end, function(err)
-        return err
     end)
     local interrupted = not done and sweep_trial.is_interrupt(message)
     watch:close(interrupted)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "autograd/autograd.h"
-#include "cases.h"
+#include "refusals.h"
 #include "ops/conv.h"
 #include "ops/pool2d.h"
 
@@ -302,13 +302,6 @@ static void test_nan(void)
 
 /* ---- what does not fit ---- */
 
-typedef struct refusal {
-    moth_op_id op;
-    moth_status status;
-    moth_case c;
-    const char *text;
-} refusal;
-
 #define ATTRS(...) .attrs = { .i = { __VA_ARGS__ } }
 
 static const refusal refusals[] = {
@@ -377,18 +370,6 @@ static const refusal refusals[] = {
       "max_pool2d: takes x (batch, rows, columns, channels); got (5, 5, 2)" },
 };
 
-static void test_refusals(void)
-{
-    for (size_t k = 0; k < sizeof refusals / sizeof *refusals; k++) {
-        const refusal *r = &refusals[k];
-        moth_tensor *in[MAX_CASE_INPUTS], *out = NULL;
-        case_inputs(ctx, &r->c, 1, in);
-        CHECK(moth_apply1(ctx, r->op, &r->c.attrs, r->c.n_in, in, &out) == r->status && !out);
-        CHECK_TEXT(moth_error(ctx), r->text);
-        release_all(r->c.n_in, in);
-    }
-}
-
 static void test_tracing(void)
 {
     moth_case c = { .in = { MOTH_REAL(4, 3, 3, 1, 32) }, .n_in = 1 };
@@ -419,7 +400,7 @@ int main(void)
         check_pooling(&poolings[k], (int)k + 1);
     }
     test_nan();
-    test_refusals();
+    check_refusals(ctx, sizeof refusals / sizeof *refusals, refusals);
     test_tracing();
     moth_ctx_free(ctx);
     CHECK(moth_live_blocks() == 0);

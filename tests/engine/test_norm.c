@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "autograd/autograd.h"
-#include "cases.h"
+#include "refusals.h"
 
 static moth_ctx *ctx;
 
@@ -140,13 +140,6 @@ static void test_extremes(void)
     moth_tensor_release(l);
 }
 
-typedef struct refusal {
-    moth_op_id op;
-    moth_status status;
-    moth_case c;
-    const char *text;
-} refusal;
-
 static const refusal refusals[] = {
     { MOTH_OP_batch_norm,
       MOTH_ERR_SHAPE,
@@ -178,18 +171,6 @@ static const refusal refusals[] = {
       "layer_norm: the last dim of x must be at least 1; got (5, 0)" },
 };
 
-static void test_refusals(void)
-{
-    for (size_t k = 0; k < sizeof refusals / sizeof *refusals; k++) {
-        const refusal *r = &refusals[k];
-        moth_tensor *in[MAX_CASE_INPUTS], *out = NULL;
-        case_inputs(ctx, &r->c, 1, in);
-        CHECK(moth_apply1(ctx, r->op, &r->c.attrs, r->c.n_in, in, &out) == r->status && !out);
-        CHECK_TEXT(moth_error(ctx), r->text);
-        release_all(r->c.n_in, in);
-    }
-}
-
 static void test_tracing(void)
 {
     moth_graph graph;
@@ -214,7 +195,7 @@ int main(void)
         check_setup(&setups[k], (int)k + 1);
     }
     test_extremes();
-    test_refusals();
+    check_refusals(ctx, sizeof refusals / sizeof *refusals, refusals);
     test_tracing();
     moth_ctx_free(ctx);
     CHECK(moth_live_blocks() == 0);
