@@ -67,6 +67,7 @@ static void add_tensor(lua_State *L, luaL_Buffer *text, int index, int64_t rows)
     luaL_addstring(text, moth_dtype_name(m.dtype));
     luaL_addstring(text, shape);
     luaL_addchar(text, t->requires_grad ? 'g' : ' ');
+    luaL_addchar(text, t->mask ? 'm' : ' ');
 }
 
 /* signature(exact, …) -> text that is equal for calls which one trace serves, exact. One row or none is always exact:
@@ -105,10 +106,28 @@ static int signature(lua_State *L)
 
 /* ---- tracing ---- */
 
+/* A placeholder for an argument, or for the mask of one. */
+static void add_argument(lua_State *L, mothb_program *p, const moth_tensor *t, int position, bool is_mask, int64_t rows)
+{
+    moth_ctx *ctx = mothb_ctx(L);
+    int64_t shape[MOTH_MAX_RANK];
+    memcpy(shape, t->meta.shape, sizeof shape);
+    if (p->n_args == MOTHB_MAX_ARGS) {
+        mothb_error(L, "a compiled function takes at most %d tensors", MOTHB_MAX_ARGS);
+    }
+    if (t->meta.rank > 0 && shape[0] == rows) {
+        shape[0] = -1;
+        p->batch_arg = is_mask ? p->batch_arg : p->n_args;
+    }
+    MOTHB_CALL(L, moth_placeholder(ctx, t->meta.dtype, t->meta.rank, shape, &p->arg[p->n_args]));
+    p->arg[p->n_args]->requires_grad = t->requires_grad && ctx->grad_enabled;
+    p->position[p->n_args] = position;
+    p->is_mask[p->n_args++] = is_mask;
+}
+
 /* Pushes the arguments from stack index `first` on as the function sees them: placeholders for tensors. */
 static void push_arguments(lua_State *L, mothb_program *p, int first, int last, bool exact)
 {
-    moth_ctx *ctx = mothb_ctx(L);
     int64_t rows = exact ? -1 : find_rows(L, first);
     for (int i = first; i <= last; i++) {
         if (!mothb_is_tensor(L, i)) {
@@ -116,23 +135,29 @@ static void push_arguments(lua_State *L, mothb_program *p, int first, int last, 
             continue;
         }
         const moth_tensor *t = mothb_check_tensor(L, i);
-        int64_t shape[MOTH_MAX_RANK];
-        memcpy(shape, t->meta.shape, sizeof shape);
-        if (p->n_args == MOTHB_MAX_ARGS) {
-            mothb_error(L, "a compiled function takes at most %d tensors", MOTHB_MAX_ARGS);
-        }
-        if (!exact && t->meta.rank > 0 && shape[0] == rows) {
-            shape[0] = -1;
-            p->batch_arg = p->n_args;
-        }
-        MOTHB_CALL(L, moth_placeholder(ctx, t->meta.dtype, t->meta.rank, shape, &p->arg[p->n_args]));
-        p->arg[p->n_args]->requires_grad = t->requires_grad && ctx->grad_enabled;
-        p->position[p->n_args] = i - first;
-        p->n_args++;
         moth_tensor **box = mothb_new_tensor(L); /* a handle of its own: the function may change it in place */
-        MOTHB_CALL(L, moth_tensor_alias(ctx, p->arg[p->n_args - 1], box));
+        add_argument(L, p, t, i - first, false, rows);
+        MOTHB_CALL(L, moth_tensor_alias(mothb_ctx(L), p->arg[p->n_args - 1], box));
+        if (t->mask) {
+            add_argument(L, p, t->mask, i - first, true, rows);
+            moth_tensor_set_mask(*box, p->arg[p->n_args - 1]);
+        }
     }
     p->capacity = rows > 0 ? rows : 1;
+}
+
+static void add_result(lua_State *L, mothb_program *p, moth_tensor *t, int position, int masked)
+{
+    if (p->n_results == MOTHB_MAX_RESULTS) {
+        mothb_error(L, "a compiled function gives at most %d tensors", MOTHB_MAX_RESULTS);
+    }
+    if (moth_tensor_is_symbolic(t)) {
+        MOTHB_CALL(L, moth_tensor_alias(mothb_ctx(L), t, &p->result[p->n_results]));
+    } else {
+        p->result[p->n_results] = moth_tensor_retain(t);
+    }
+    p->masked_result[p->n_results] = masked;
+    p->result_position[p->n_results++] = position;
 }
 
 /* The results on the stack from `first` on: tensors go to the program, the rest are constants that it gives again. */
@@ -155,16 +180,13 @@ static void take_results(lua_State *L, mothb_program *p, int owner, int first)
             lua_rawseti(L, constants, k + 1);
             continue;
         }
-        moth_tensor *t = mothb_check_tensor(L, first + k);
-        if (p->n_results == MOTHB_MAX_RESULTS) {
-            mothb_error(L, "a compiled function gives at most %d tensors", MOTHB_MAX_RESULTS);
+        add_result(L, p, mothb_check_tensor(L, first + k), k, -1);
+    }
+    for (int k = 0, visible = p->n_results; k < visible; k++) {
+        moth_tensor *mask = mothb_check_tensor(L, first + p->result_position[k])->mask;
+        if (mask) {
+            add_result(L, p, mask, -1, k);
         }
-        if (moth_tensor_is_symbolic(t)) {
-            MOTHB_CALL(L, moth_tensor_alias(mothb_ctx(L), t, &p->result[p->n_results]));
-        } else {
-            p->result[p->n_results] = moth_tensor_retain(t);
-        }
-        p->result_position[p->n_results++] = k;
     }
     lua_setiuservalue(L, owner, 1);
 }

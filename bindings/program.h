@@ -27,8 +27,10 @@ typedef struct mothb_program {
     moth_tensor *arg[MOTHB_MAX_ARGS]; /* placeholders */
     moth_tensor *result[MOTHB_MAX_RESULTS];
     int position[MOTHB_MAX_ARGS]; /* of the argument in a call */
+    bool is_mask[MOTHB_MAX_ARGS]; /* it is not that argument but the mask that it carries */
     int result_position[MOTHB_MAX_RESULTS];
-    int batch_arg; /* index of an argument whose first dim is the rows; -1: none */
+    int masked_result[MOTHB_MAX_RESULTS]; /* >= 0: it is the mask of that result, and stands behind all of them */
+    int batch_arg;                        /* index of an argument whose first dim is the rows; -1: none */
     mothb_leaf *leaves;
     int64_t capacity;
     moth_plan *forward, *backward;

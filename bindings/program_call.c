@@ -99,7 +99,8 @@ static moth_status record_call(moth_ctx *ctx, moth_callback *owner, const moth_a
 static void gather_arguments(lua_State *L, const mothb_program *p, moth_tensor **arg, moth_tensor **data)
 {
     for (int i = 0; i < p->n_args; i++) {
-        arg[i] = mothb_check_tensor(L, p->position[i] + 2);
+        moth_tensor *t = mothb_check_tensor(L, p->position[i] + 2);
+        arg[i] = p->is_mask[i] ? t->mask : t;
         data[i] = arg[i];
         if (!moth_meta_contiguous(&arg[i]->meta)) {
             moth_tensor **copy = mothb_new_tensor(L);
@@ -151,6 +152,9 @@ int mothb_program_call(lua_State *L)
         moth_tensor **box = mothb_new_tensor(L);
         MOTHB_CALL(L, moth_tensor_contiguous_copy(ctx, moth_plan_output(p->forward, k), box));
         out[k] = *box;
+        if (p->masked_result[k] >= 0) {
+            moth_tensor_set_mask(out[p->masked_result[k]], out[k]);
+        }
     }
     if (p->backward && ctx->grad_enabled) {
         moth_attrs attrs = { .i = { [CALL_PROGRAM] = (int64_t)(intptr_t)p,

@@ -494,6 +494,27 @@ describe("the mask of a tensor", function()
         assert.truthy(message:find("a tensor from outside the traced function", 1, true), message)
     end)
 
+    it("goes through a compiled function, from its arguments to its results", function()
+        local lstm = layers.LSTM { 2, return_sequences = true }
+        local through = moth.compile(function(z, other) return lstm(z), other end)
+        for _, rows in ipairs { { 3, 1, 2 }, { 1, 2 }, { 2, 1, 3, 1, 2 } } do
+            for _, first in ipairs { layers.Masking {}, layers.Activation "linear", layers.Masking {} } do
+                local x = moth.tensor(values):index(1, moth.tensor(rows, { dtype = "int32" })):requires_grad_()
+                local want = lstm(first(x))
+                want:sum():backward()
+                local grad = x.grad:totable()
+                x:zero_grad()
+                local got, seven = through(first(x), 7)
+                got:sum():backward()
+                assert.equal(7, seven)
+                assert.same(shown(want), shown(got))
+                assert.equal(first.type == "Masking", got.mask ~= nil)
+                support.close(want:totable(), got:totable(), 1e-6)
+                support.close(grad, x.grad:totable(), 1e-6)
+            end
+        end
+    end)
+
     it("lets gradients by where a layer only takes it away", function()
         local x = moth.tensor(values):requires_grad_()
         local y = layers.Reshape { 3, 2 } (layers.Masking {} (x))
