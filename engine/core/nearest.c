@@ -1,10 +1,16 @@
 #include "core/nearest.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { MAX_NAME = 64 };
+
+static bool same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
 
 static int min3(int a, int b, int c)
 {
@@ -12,26 +18,26 @@ static int min3(int a, int b, int c)
     return m < c ? m : c;
 }
 
-/* Levenshtein distance of two names: how many letters must be changed, added or removed. Capital and small letters are
- * the same, and what comes after MAX_NAME letters does not count. */
+/* How many letters must be changed, added, removed or swapped with a neighbour to make one name the other (optimal
+ * string alignment). Capital and small letters are the same, and what comes after MAX_NAME letters does not count. */
 static int edit_distance(const char *a, const char *b)
 {
-    int row[MAX_NAME + 1];
-    int n = (int)strlen(b) < MAX_NAME ? (int)strlen(b) : MAX_NAME;
-    for (int j = 0; j <= n; j++) {
-        row[j] = j;
-    }
-    for (int i = 1; i <= MAX_NAME && a[i - 1]; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n; j++) {
-            int change = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
-            int next = min3(row[j] + 1, row[j - 1] + 1, diagonal + change);
-            diagonal = row[j];
-            row[j] = next;
+    int rows[3][MAX_NAME + 1], m = (int)strnlen(a, MAX_NAME), n = (int)strnlen(b, MAX_NAME);
+    for (int i = 0; i <= m; i++) {
+        int *row = rows[i % 3];
+        const int *above = rows[(i + 2) % 3], *second = rows[(i + 1) % 3];
+        for (int j = 0; j <= n; j++) {
+            if (i == 0 || j == 0) {
+                row[j] = i + j;
+                continue;
+            }
+            row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + !same(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) && second[j - 2] + 1 < row[j]) {
+                row[j] = second[j - 2] + 1;
+            }
         }
     }
-    return row[n];
+    return rows[m % 3][n];
 }
 
 moth_known moth_known_for(const char *wanted)
