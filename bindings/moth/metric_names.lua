@@ -5,7 +5,7 @@ local options = require "moth.options"
 local metric_names = {}
 
 -- A name may carry the name of an output in front ("digit_accuracy").
-local rising = { "accuracy", "precision", "recall", "f1", "auc", "top_k", "r2_score" }
+local rising = { "accuracy", "precision", "recall", "f1", "auc", "top_k", "r2_score", "cosine_similarity" }
 local falling = {
     "loss", "mse", "mae", "mape", "msle", "huber", "log_cosh", "crossentropy", "kl_divergence", "hinge", "poisson",
     "mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_logarithmic_error",

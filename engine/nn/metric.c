@@ -132,6 +132,18 @@ static moth_tensor *emit_top_k(moth_pass *pass, const moth_value *config, moth_t
     return moth_mean_rows(pass, as_float(pass, DO2(lt, larger, k)));
 }
 
+/* The loss of this name is minus this. */
+static moth_tensor *emit_cosine(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
+{
+    moth_tensor *loss = NULL;
+    moth_status status = moth_loss_mean_rows(pass, config, t, p, &loss);
+    if (status != MOTH_OK) {
+        moth_scope_fail(pass->scope, status);
+        return NULL;
+    }
+    return moth_emit_scaled(pass->scope, loss, -1);
+}
+
 /* ---- precision and recall ---- */
 
 /* (1, n, n): 1 where the column stands before the row. */
@@ -409,6 +421,8 @@ METRIC(recall, "recall", "TP / (TP + FN) over all cells, output above the thresh
        ratio_value)
 METRIC(f1, "f1", "2 TP / (2 TP + FP + FN)", f1_options, emit_f1, f1_value)
 METRIC(auc, "auc", "area under the ROC curve at 200 thresholds", NULL, emit_auc, auc_value)
+METRIC(cosine, "cosine_similarity", "cosine of the angle; the loss of this name is minus that", NULL, emit_cosine,
+       mean_value)
 static const moth_metric_type confusion = {
     .entry = { "confusion_matrix", "counts of (truth, prediction)", NULL },
     .emit = emit_confusion,
@@ -425,6 +439,7 @@ static const moth_entry *const entries[] = {
     &recall.entry,
     &f1.entry,
     &auc.entry,
+    &cosine.entry,
     &confusion.entry,
     NULL,
 };

@@ -136,6 +136,7 @@ def metric_cases():
         yield "f1", {"average": average}, K.F1Score(average=average), "categorical"
     yield "f1", {"threshold": 0.5, "average": "micro"}, K.F1Score(threshold=0.5, average="micro"), "binary"
     yield "auc", {}, K.AUC(), "binary"
+    yield "cosine_similarity", {}, K.CosineSimilarity(), "categorical"
     yield "mse", {}, K.MeanSquaredError(), "binary"
     yield "mae", {}, K.MeanAbsoluteError(), "binary"
     yield "binary_crossentropy", {}, K.BinaryCrossentropy(), "binary"

@@ -124,6 +124,13 @@ return {
    weighted_after = {0.534537733, 0.524856567, 0.606931508},
   },
   {name = "auc", options = {}, data = "binary", after = {0.416666657, 0.416666657, 0.393939406}, weighted_after = {0.530698299, 0.390970439, 0.373259932}},
+  {
+   name = "cosine_similarity",
+   options = {},
+   data = "categorical",
+   after = {0.191361263, 0.137814939, 0.216844648},
+   weighted_after = {0.21908246, 0.144393563, 0.189902827},
+  },
   {name = "mse", options = {}, data = "binary", after = {0.419163465, 0.421105385, 0.414063275}, weighted_after = {0.380016983, 0.444951087, 0.407295942}},
   {name = "mae", options = {}, data = "binary", after = {0.550407708, 0.546239674, 0.541848898}, weighted_after = {0.498325557, 0.566461742, 0.532171905}},
   {
