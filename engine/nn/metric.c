@@ -132,16 +132,42 @@ static moth_tensor *emit_top_k(moth_pass *pass, const moth_value *config, moth_t
     return moth_mean_rows(pass, as_float(pass, DO2(lt, larger, k)));
 }
 
-/* The loss of this name is minus this. */
-static moth_tensor *emit_cosine(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
+/* ---- losses under another name or sign ---- */
+
+static moth_tensor *emit_loss(moth_pass *pass, const char *name, moth_tensor *t, moth_tensor *p)
 {
+    moth_value *given = moth_value_string(name, strlen(name)), *spec = NULL;
     moth_tensor *loss = NULL;
-    moth_status status = moth_loss_mean_rows(pass, config, t, p, &loss);
+    moth_status status = given ? moth_spec_normalize(pass->ctx, &moth_losses, given, &spec) : MOTH_ERR_MEMORY;
+    if (status == MOTH_OK) {
+        status = moth_loss_mean_rows(pass, spec, t, p, &loss);
+    }
+    moth_value_free(given);
+    moth_value_free(spec);
     if (status != MOTH_OK) {
         moth_scope_fail(pass->scope, status);
         return NULL;
     }
-    return moth_emit_scaled(pass->scope, loss, -1);
+    return loss;
+}
+
+/* The loss of this name is minus this. */
+static moth_tensor *emit_cosine(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
+{
+    (void)config;
+    return moth_emit_scaled(pass->scope, emit_loss(pass, "cosine_similarity", t, p), -1);
+}
+
+/* By shapes as accuracy. */
+static moth_tensor *emit_crossentropy(moth_pass *pass, const moth_value *config, moth_tensor *t, moth_tensor *p)
+{
+    (void)config;
+    bool ids = t && p && (t->meta.rank < p->meta.rank || last_size(t) == 1);
+    return emit_loss(pass,
+                     last_size(p) == 1 ? "binary_crossentropy"
+                     : ids             ? "sparse_categorical_crossentropy"
+                                       : "categorical_crossentropy",
+                     t, p);
 }
 
 /* ---- precision and recall ---- */
@@ -423,6 +449,12 @@ METRIC(f1, "f1", "2 TP / (2 TP + FP + FN)", f1_options, emit_f1, f1_value)
 METRIC(auc, "auc", "area under the ROC curve at 200 thresholds", NULL, emit_auc, auc_value)
 METRIC(cosine, "cosine_similarity", "cosine of the angle; the loss of this name is minus that", NULL, emit_cosine,
        mean_value)
+static const moth_metric_type crossentropy = {
+    .entry = { "crossentropy", "cross-entropy; binary, one-hot or ids by shapes", NULL },
+    .emit = emit_crossentropy,
+    .value = mean_value,
+    .lower_is_better = true,
+};
 static const moth_metric_type confusion = {
     .entry = { "confusion_matrix", "counts of (truth, prediction)", NULL },
     .emit = emit_confusion,
@@ -440,12 +472,13 @@ static const moth_entry *const entries[] = {
     &f1.entry,
     &auc.entry,
     &cosine.entry,
+    &crossentropy.entry,
     &confusion.entry,
     NULL,
 };
-static const char *const aliases[] = {
-    "acc", "accuracy", "top_k_categorical_accuracy", "top_k", "f1_score", "f1", NULL
-};
+static const char *const aliases[] = { "acc",   "accuracy",     "top_k_categorical_accuracy",
+                                       "top_k", "f1_score",     "f1",
+                                       "ce",    "crossentropy", NULL };
 const moth_kind moth_metrics = { "metric", "metrics", entries, aliases, false, NULL };
 
 static const moth_value *class_of(const moth_value *given)
@@ -500,5 +533,6 @@ moth_status moth_metric_rows(moth_pass *pass, const moth_value *spec, moth_tenso
 
 bool moth_metric_lower_is_better(const moth_value *spec)
 {
-    return moth_spec_entry(&moth_metrics, spec) == NULL;
+    const moth_metric_type *m = (const moth_metric_type *)(const void *)moth_spec_entry(&moth_metrics, spec);
+    return !m || m->lower_is_better;
 }

@@ -119,6 +119,9 @@ def metric_cases():
     for kind in ("binary", "categorical", "sparse"):
         resolved = {"binary": K.BinaryAccuracy, "categorical": K.CategoricalAccuracy, "sparse": K.SparseCategoricalAccuracy}
         yield "accuracy", {}, resolved[kind](), kind
+        resolved = {"binary": K.BinaryCrossentropy, "categorical": K.CategoricalCrossentropy,
+                    "sparse": K.SparseCategoricalCrossentropy}
+        yield "crossentropy", {}, resolved[kind](), kind
     yield "binary_accuracy", {}, K.BinaryAccuracy(), "binary"
     yield "binary_accuracy", {"threshold": 0.3}, K.BinaryAccuracy(threshold=0.3), "binary"
     yield "binary_accuracy", {}, K.BinaryAccuracy(), "categorical"

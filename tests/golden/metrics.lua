@@ -18,8 +18,17 @@ return {
  },
  cases = {
   {name = "accuracy", options = {}, data = "binary", after = {0.428571433, 0.454545468, 0.529411793}, weighted_after = {0.458347678, 0.41346857, 0.517045498}},
+  {name = "crossentropy", options = {}, data = "binary", after = {1.1826036, 1.36812854, 1.56603098}, weighted_after = {1.05825186, 1.48784661, 1.61933327}},
   {name = "accuracy", options = {}, data = "categorical", after = {0.0, 0.0, 0.0588235296}, weighted_after = {0.0, 0.0, 0.00609446224}},
+  {
+   name = "crossentropy",
+   options = {},
+   data = "categorical",
+   after = {2.69058561, 3.05193114, 2.76422715},
+   weighted_after = {2.64571571, 3.18513656, 2.85709691},
+  },
   {name = "accuracy", options = {}, data = "sparse", after = {0.0, 0.0, 0.0588235296}, weighted_after = {0.0, 0.0, 0.00609446224}},
+  {name = "crossentropy", options = {}, data = "sparse", after = {2.69058561, 3.05193114, 2.76422715}, weighted_after = {2.64571571, 3.18513656, 2.85709691}},
   {
    name = "binary_accuracy",
    options = {},
