@@ -264,8 +264,10 @@ callbacks.LambdaCallback = callback.class(lambda_spec, LambdaCallback)
 
 local CSVLogger = {}
 
+-- A confusion matrix is written as JSON.
 local function csv_field(value, separator)
-    local text = math.type(value) and json.format_number(value) or tostring(value)
+    local text = math.type(value) and json.format_number(value)
+        or type(value) == "table" and json.encode(value) or tostring(value)
     if text:find('["\r\n]') or text:find(separator, 1, true) then
         return '"' .. text:gsub('"', '""') .. '"'
     end

@@ -44,6 +44,12 @@ describe("CSVLogger", function()
         assert.are.equal("epoch,loss,val_loss\n1,2,NA\n1,1,NA\n", support.read(path))
     end)
 
+    it("writes a confusion matrix as JSON", function()
+        local path = directory .. "/log.csv"
+        fit({ callbacks.CSVLogger { path } }, { { confusion_matrix = { { 3, 0 }, { 1, 2 } }, val_loss = 1 } })
+        assert.are.equal('epoch,confusion_matrix,val_loss\n1,"[[3,0],[1,2]]",1\n', support.read(path))
+    end)
+
     it("raises where it cannot write", function()
         local done, message = pcall(fit, { callbacks.CSVLogger(directory) }, { { loss = 1 } })
         assert.is_false(done)
