@@ -50,7 +50,7 @@ function Spec:__tostring()
     end
     table.sort(keys)
     for i, key in ipairs(keys) do
-        parts[i] = ("%s = %s"):format(key, show_option(self[key]))
+        parts[i] = ("%s = %s"):format(key == "log_name" and "name" or key, show_option(self[key]))
     end
     local inside = #parts > 0 and " { " .. table.concat(parts, ", ") .. " }" or ""
     return ("%s.%s%s"):format(nouns[self] or "moth", self.class, inside)
@@ -62,16 +62,32 @@ function Spec:__call(...)
     if nouns[self] == "schedules" then
         return core.schedule_rate(self, ...)
     end
-    return core.call_spec(nouns[self], self, ...)
+    local plain = {}
+    for key, value in pairs(self) do
+        plain[key] = key ~= "log_name" and value or nil
+    end
+    return core.call_spec(nouns[self], plain, ...)
+end
+
+-- A metric, which any loss may be, may have a name of its own, under which logs show it.
+local function take_name(given, name)
+    local log_name = given.name
+    given.name = nil
+    if log_name ~= nil and (type(log_name) ~= "string" or log_name == "") then
+        options.fail(("%s: option 'name' must be a name for logs; got %s"):format(name, options.show(log_name)))
+    end
+    return log_name
 end
 
 -- On tensors a constructor computes with the defaults: `losses.mse(y_true, y_pred)`, `activations.relu(x)`.
-local function spec_constructor(plural, name)
+local function spec_constructor(plural, name, named)
     return options.stands_for_made(function(args, ...)
         local computes = core.is_tensor(args)
         local given = arguments(not computes and args or nil)
+        local log_name = named and take_name(given, name)
         given.class = name
         local spec = core.spec(plural, given)
+        spec.log_name = log_name or nil
         nouns[spec] = plural
         setmetatable(spec, Spec)
         if computes then
@@ -152,7 +168,7 @@ local spec_tables = "activations initializers regularizers constraints losses me
 for plural in spec_tables:gmatch("%a+") do
     -- Every loss is a metric too.
     catalog[plural] = build(plural, function(name)
-        return spec_constructor(plural, name)
+        return spec_constructor(plural, name, plural == "metrics" or plural == "losses")
     end, plural == "metrics" and catalog.losses or nil)
 end
 catalog.layers = build("layers", layer_constructor)

@@ -75,7 +75,7 @@ end
 -- ---- compile --------------------------------------------------------------------------------------------------------
 
 local compile_spec = {
-    name = "compile", positionals = 0,
+    name = "compile", positionals = 4,
     { "optimizer", "any", default = "RMSprop" },
     { "loss", "any" },
     { "loss_weights", "any" },
@@ -90,10 +90,11 @@ local function named_metric(name, metric)
     elseif type(metric) == "string" then
         return { class = metric, log_name = name }
     elseif type(metric) == "table" and metric.class then
-        local copy = { log_name = name }
+        local copy = {}
         for key, value in pairs(metric) do
             copy[key] = value
         end
+        copy.log_name = name
         return copy
     end
     options.fail(("compile: metrics: %s must be a name, a metric or a function; got %s"):format(options.show(name),

@@ -154,7 +154,12 @@ static moth_status normalize_losses(moth_model *model, const moth_value *given, 
             return moth_fail(model->ctx, MOTH_ERR_ARGUMENT, "compile: a loss is missing for output '%s'",
                              model->output_names[k]);
         }
-        if (moth_spec_normalize(model->ctx, &moth_losses, loss, &spec) != MOTH_OK) {
+        moth_value *plain = moth_value_clone(loss); /* the name is for those that are metrics */
+        moth_value_remove(plain, "log_name");
+        moth_status status =
+            plain ? moth_spec_normalize(model->ctx, &moth_losses, plain, &spec) : moth_fail_memory(model->ctx, 64);
+        moth_value_free(plain);
+        if (status != MOTH_OK) {
             return moth_fail_prefix(model->ctx, "compile");
         }
         MOTH_TRY(append(model->ctx, losses, spec));

@@ -136,6 +136,9 @@ describe("Sequential", function()
         given(made.Adadelta { 0.1, 0.5, 1e-6 }, { rho = 0.5, epsilon = 1e-6 })
         given(made.Lion { 0.1, 0.8, 0.95, 0.25 }, { beta_1 = 0.8, beta_2 = 0.95, weight_decay = 0.25 })
         assert.equal(moth.schedules, made.schedules)
+        local model = moth.Sequential { layers.Dense { 1, input_shape = { 2 } } }
+        model:compile { "adam", "mse", metrics = { "mae" } }
+        assert.equal("Adam", model.optimizer.config.class)
         local recall = moth.metrics.recall { 0.25, 2, 1 }
         assert.same({ 0.25, 2, 1 }, { recall.thresholds, recall.top_k, recall.class_id })
     end)
