@@ -6,6 +6,7 @@
 --     panel.kind = "images":  images (rows of numbers, or of {r, g, b}), titles, marked, columns, palette, limits
 -- Numbers that are not finite are gaps.
 
+local core = require "moth.core"
 local options = require "moth.options"
 
 local data = {}
@@ -34,12 +35,31 @@ function data.table_of(value, what)
     return value
 end
 
+local function shape_text(t)
+    return "(" .. table.concat(t.shape, ", ") .. ")"
+end
+
+-- One column, as models predict it, is a list too.
+local function column(t, what)
+    local longest, n = math.max(1, table.unpack(t.shape)), 1
+    for _, size in ipairs(t.shape) do
+        n = n * size
+    end
+    if n ~= longest then
+        fail(what, "must have one dimension; got a tensor of shape %s", shape_text(t))
+    end
+    return t:flatten()
+end
+
 --- A list of numbers, copied.
 ---@param value any
 ---@param what string
 ---@return number[]
 function data.numbers(value, what)
     local list = {}
+    if core.is_tensor(value) and #value.shape > 1 then
+        value = column(value, what)
+    end
     for i, x in ipairs(data.table_of(value, what)) do
         if not math.type(x) then
             fail(what, "must hold numbers; element %d is %s", i, options.show(x))
@@ -77,6 +97,11 @@ end
 local function channels(row, what)
     local pixels = {}
     for i, pixel in ipairs(row) do
+        for _, number in ipairs(type(pixel) == "table" and pixel or { pixel }) do
+            if not math.type(number) then
+                fail(what, "must hold numbers; got %s", options.show(number))
+            end
+        end
         if type(pixel) == "table" then
             if #pixel ~= 1 and #pixel ~= 2 and #pixel ~= 3 and #pixel ~= 4 then
                 fail(what, "must have 1 to 4 channels; got %d", #pixel)
@@ -93,6 +118,11 @@ end
 ---@param what string
 ---@return table[] rows
 function data.image(value, what)
+    -- Before millions of numbers become tables: a data set is a likely thing to be given here.
+    if core.is_tensor(value) and #value.shape ~= 2 and #value.shape ~= 3 then
+        fail(what, "must be one picture, (height, width) or (height, width, channels); got a tensor of shape %s",
+            shape_text(value))
+    end
     local rows = data.table_of(value, what)
     if type(rows[1]) ~= "table" then
         fail(what, "must be a picture of shape {height, width} or {height, width, channels}")

@@ -80,7 +80,9 @@ function plots.image(picture, settings)
     end
     local args = { images = { data.image(picture, "plot.image: picture") } }
     for key, value in pairs(settings or {}) do
-        args[key] = key ~= 1 and value or nil
+        if key ~= 1 then
+            args[key] = value
+        end
     end
     return plots.images(args)
 end

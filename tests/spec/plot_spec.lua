@@ -1,4 +1,4 @@
-require "moth"
+local moth = require "moth"
 local data = require "moth.plot_data"
 local plot = require "moth.plot"
 local plot_terminal = require "moth.plot_terminal"
@@ -150,6 +150,10 @@ describe("plots as files", function()
         -- The first two colours of Okabe and Ito that stand out on white.
         assert.is_truthy(text:find("#0072b2", 1, true))
         assert.is_truthy(text:find("#d55e00", 1, true))
+    end)
+
+    it("takes one column, as models predict it, as a list", function()
+        assert.equal(svg_of { y = { 1, 3, 2 } }, svg_of { y = moth.tensor { { 1 }, { 3 }, { 2 } } })
     end)
 
     it("writes the counts of a confusion matrix, and leaves out zeros", function()
@@ -451,6 +455,11 @@ describe("wrong plots are refused:", function()
         "plot.confusion_matrix: matrix must be square; got 1 rows of 2")
     refuses("no picture", function() plot.images { {} } end, "plot.images: there is no picture")
     refuses("a list as picture", function() plot.image({ 1, 2 }) end, "plot.image: picture must be a picture of shape")
+    refuses("a batch as picture", function() plot.image(moth.zeros(2, 3, 3, 1)) end,
+        "must be one picture, (height, width) or (height, width, channels); got a tensor of shape (2, 3, 3, 1)")
+    refuses("nested pixels", function() plot.image({ { { { 1 } } } }) end, "picture must hold numbers; got a table")
+    refuses("a matrix as y", function() plot { y = moth.zeros(2, 5) } end,
+        "y must have one dimension; got a tensor of shape (2, 5)")
     refuses("five channels", function() plot.image({ { { 1, 2, 3, 4, 5 } } }) end, "must have 1 to 4 channels; got 5")
     refuses("weights of no square", function() plot.weights { { { 1 }, { 2 }, { 3 } } } end,
         "plot.weights: shape must be {h, w} with h times w = 3 inputs")
