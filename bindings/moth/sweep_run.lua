@@ -221,6 +221,10 @@ local Round = {}
 Round.__index = Round
 
 function Round:start(worker, id)
+    if not self.index_of[id] then
+        options.fail(("sweep %s: a worker has other trials than this process; what stands before moth.sweep must "
+            .. "give the same parameters each time it runs (moth.seed)"):format(self.sweep.name))
+    end
     self.current[worker] = id
     self.watch:start(self.index_of[id])
 end

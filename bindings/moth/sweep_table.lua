@@ -37,7 +37,9 @@ end
 local function without_seed(params)
     local rest = {}
     for name, value in pairs(params) do
-        rest[name] = name ~= "seed" and value or nil
+        if name ~= "seed" then
+            rest[name] = value
+        end
     end
     return rest
 end

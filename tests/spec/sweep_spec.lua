@@ -245,6 +245,13 @@ describe("the results of a sweep", function()
         }, "\n"), tostring(results()))
     end)
 
+    it("show parameters that are false", function()
+        assert.are.equal("bias   loss\ntrue   1\nfalse  2",
+            tostring(sweep { grid = { bias = { true, false } }, trial = function(p)
+                return { loss = p.bias and 1 or 2 }
+            end }))
+    end)
+
     it("are printed to standard output", function()
         local progress = require "moth.progress"
         local result, shown = progress.default().result, nil

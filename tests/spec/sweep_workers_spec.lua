@@ -103,6 +103,19 @@ describe("workers", function()
         return expected
     end
 
+    it("are refused when they have trials of their own", function()
+        local path = directory .. "/other.lua"
+        support.write(path, [[
+            local moth = require "moth"
+            local other = os.getenv "MOTH_SWEEP" and 4 or 0
+            moth.sweep { name = "s", dir = arg[1], workers = 2, grid = { a = { 1 + other, 2 + other } },
+                trial = function() return 1 end }
+        ]])
+        local _, err, code = run(('%s "%s" "%s"'):format(interpreter, path, directory))
+        assert.are.equal(1, code)
+        assert.is_truthy(err:find("other.lua:3: sweep s: a worker has other trials than this process", 1, true), err)
+    end)
+
     it("give the same table as one process, and run each trial once", function()
         local table_of_one = reference()
         for workers = 2, 3 do
