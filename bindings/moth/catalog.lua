@@ -64,8 +64,9 @@ function Spec:__call(...)
     end
     local plain = {}
     for key, value in pairs(self) do
-        plain[key] = key ~= "log_name" and value or nil
+        plain[key] = value
     end
+    plain.log_name = nil
     return core.call_spec(nouns[self], plain, ...)
 end
 
