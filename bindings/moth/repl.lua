@@ -9,6 +9,7 @@ local highlight = require "moth.highlight"
 local history = require "moth.history"
 local lexer = require "moth.lexer"
 local line = require "moth.line"
+local members = require "moth.members"
 local pretty = require "moth.pretty"
 local style = require "moth.style"
 local terminal = require "moth.terminal"
@@ -58,6 +59,18 @@ local function help_request(text)
     return text:match "^%s*%?%s*([%w_.:]*)%s*$" or text:match "^%s*([%w_.:]+)%s*%?%s*$"
 end
 
+-- What is asked about: a name of the reference, or what stands behind a name of the session ("?model.fit").
+local function help_call(topic, session)
+    if topic ~= "" and not require("moth.reference").find(topic) then
+        local tokens = lexer.tokens(topic)
+        local value = members.resolve(tokens, #tokens, session)
+        if value ~= nil and type(value) ~= "string" then
+            return ("help(%s)"):format(topic:gsub(":", "."))
+        end
+    end
+    return topic == "" and "help()" or ("help(%q)"):format(topic)
+end
+
 local function run_chunk(session, text, name)
     local compiled, message = session:compile(text, name)
     if not compiled then
@@ -99,7 +112,7 @@ end
 local function evaluate(session, text)
     local topic = help_request(text)
     if topic then
-        text = topic == "" and "help()" or ("help(%q)"):format(topic)
+        text = help_call(topic, session)
     elseif text:match "^%s*(%a+)%s*$" == "exit" or text:match "^%s*(%a+)%s*$" == "quit" then
         return false
     end

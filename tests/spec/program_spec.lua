@@ -344,6 +344,14 @@ describe("moth options", function()
         assert.same({ "moth: stdin:1: x\n", 1 }, { err, status })
     end)
 
+    it("-i gives help on what stands behind a name", function()
+        for _, question in ipairs { "?m.fit", "?m:fit", "m.fit?" } do
+            local out = shell("$moth -i -e 'm = moth.Sequential {}'", question .. "\n")
+            assert.equal("Model:fit(x, [y], [args])", out:match "^[^\n]*")
+        end
+        assert.matches("^no help on 'm.fti'", (shell("$moth -i -e 'm = moth.Sequential {}'", "?m.fti\n")))
+    end)
+
     it("-i goes on at the prompt, where the script's locals are", function()
         local path = script "local kept = { 1, 2 }"
         assert.equal("{ 1, 2 }\n", (shell("$moth -i " .. path, "kept\n")))
