@@ -47,9 +47,13 @@ static moth_status name_output(moth_model *model)
     if (!model->output_names) {
         return moth_fail_memory(model->ctx, 8);
     }
+    char *name = moth_strdup(model->layers[model->n_layers - 1]->name);
+    if (!name) {
+        return moth_fail_memory(model->ctx, 8);
+    }
     moth_free(model->output_names[0]);
-    model->output_names[0] = moth_strdup(model->layers[model->n_layers - 1]->name);
-    return model->output_names[0] ? MOTH_OK : moth_fail_memory(model->ctx, 8);
+    model->output_names[0] = name;
+    return MOTH_OK;
 }
 
 moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, const int64_t *shape)
@@ -72,7 +76,7 @@ moth_status moth_model_build(moth_model *model, moth_dtype dtype, int rank, cons
             return status;
         }
     }
-    while (model->n_uses - 1 < model->n_layers) { /* goes on where an earlier failure stopped */
+    while (model->n_uses - 1 < model->n_layers) {
         MOTH_TRY(extend(model, model->n_uses - 1));
     }
     MOTH_TRY(name_output(model));
@@ -97,6 +101,59 @@ moth_status moth_model_set_input(moth_model *model, moth_symbol *input)
     return status;
 }
 
+/* What building changes: the chain so far. */
+typedef struct chain {
+    int n_uses;
+    moth_symbol *input, *output; /* retained; NULL: none */
+} chain;
+
+static chain hold_chain(const moth_model *model)
+{
+    return (chain){ .n_uses = model->n_uses,
+                    .input = model->n_inputs ? moth_symbol_retain(model->inputs[0]) : NULL,
+                    .output = model->n_outputs ? moth_symbol_retain(model->outputs[0]) : NULL };
+}
+
+static void let_chain_go(const chain *held)
+{
+    moth_symbol_release(held->input);
+    moth_symbol_release(held->output);
+}
+
+static void restore_end(moth_symbol **list, int *count, moth_symbol *held)
+{
+    if (*count) {
+        moth_symbol_release(list[0]);
+        list[0] = moth_symbol_retain(held);
+        *count = held != NULL;
+    }
+}
+
+/* A build that failed leaves nothing: the next layer must not be joined to one that is not there. */
+static void restore_chain(moth_model *model, const chain *held)
+{
+    restore_end(model->outputs, &model->n_outputs, held->output);
+    restore_end(model->inputs, &model->n_inputs, held->input);
+    while (model->n_uses > held->n_uses) {
+        moth_use_release(model->uses[--model->n_uses]);
+    }
+    let_chain_go(held);
+}
+
+static moth_status build_longer(moth_model *model, const moth_layer *layer)
+{
+    int64_t shape[MOTH_MAX_RANK];
+    int rank = moth_config_ints(layer->config, "input_shape", shape, MOTH_MAX_RANK - 1);
+    if (model->built) {
+        model->built = false;
+        moth_status status = moth_model_build(model, MOTH_FLOAT32, 0, NULL);
+        model->built = true;
+        return status;
+    }
+    bool known = model->n_layers == 1 && (model->n_inputs || moth_config_has(layer->config, "input_shape"));
+    return known ? moth_model_build(model, layer->type->input_dtype, rank, shape) : MOTH_OK;
+}
+
 static moth_status add_layer(moth_model *model, moth_layer *layer, moth_layer *const *others, int n_others)
 {
     if (!model->sequential) {
@@ -110,24 +167,21 @@ static moth_status add_layer(moth_model *model, moth_layer *layer, moth_layer *c
         return moth_fail(model->ctx, MOTH_ERR_STATE, "add: the model is compiled; add layers first");
     }
     bool named = layer->name != NULL;
+    int uses = layer->uses;
     MOTH_TRY(moth_model_take_layer(model, layer, others, n_others));
-    int64_t shape[MOTH_MAX_RANK];
-    int rank = moth_config_ints(layer->config, "input_shape", shape, MOTH_MAX_RANK - 1);
-    moth_status status = MOTH_OK;
-    if (model->built) {
-        model->built = false;
-        status = moth_model_build(model, MOTH_FLOAT32, 0, NULL);
-        model->built = true;
-    } else if (model->n_layers == 1 && (model->n_inputs || moth_config_has(layer->config, "input_shape"))) {
-        status = moth_model_build(model, layer->type->input_dtype, rank, shape);
+    chain held = hold_chain(model);
+    moth_status status = build_longer(model, layer);
+    if (status == MOTH_OK) {
+        let_chain_go(&held);
+        return MOTH_OK;
     }
-    if (status != MOTH_OK) { /* as it was before */
-        moth_layer_release(model->layers[--model->n_layers]);
-        if (!named) {
-            moth_free(layer->name);
-            layer->name = NULL;
-        }
+    restore_chain(model, &held);
+    layer->uses = uses;
+    if (!named) {
+        moth_free(layer->name);
+        layer->name = NULL;
     }
+    moth_layer_release(model->layers[--model->n_layers]);
     return status;
 }
 

@@ -142,6 +142,34 @@ static void test_null_models(void)
     moth_model_release(model);
 }
 
+/* ---- memory ---- */
+
+/* A layer that could not be added is not there: the next one takes its place. */
+static void test_add_without_memory(bool first)
+{
+    moth_status status = MOTH_ERR_MEMORY;
+    for (int64_t nth = 1; status != MOTH_OK; nth++) {
+        moth_model *model = NULL;
+        int64_t shape[MOTH_MAX_RANK];
+        int rank = 0;
+        OK(moth_sequential_new(ctx, NULL, &model));
+        if (!first) {
+            OK(moth_model_add(ctx, model, "Dense", "{\"units\":4,\"input_shape\":[3]}"));
+        }
+        moth_fail_alloc(nth, false);
+        status = moth_model_add(ctx, model, "Dense", "{\"units\":7,\"input_shape\":[3]}");
+        moth_fail_alloc(0, false);
+        if (status != MOTH_OK) {
+            OK(moth_model_add(ctx, model, "Dense", "{\"units\":2,\"input_shape\":[3]}"));
+        }
+        OK(moth_model_output_shape(ctx, model, 0, &rank, shape));
+        CHECK_THAT(shape[rank - 1] == (status == MOTH_OK ? 7 : 2), "allocation %d: %d units", (int)nth,
+                   (int)shape[rank - 1]);
+        CHECK(moth_model_weight_count(model) == (first ? 2 : 4));
+        moth_model_release(model);
+    }
+}
+
 /* ---- descriptions ---- */
 
 static void test_layers(void)
@@ -538,6 +566,8 @@ int main(void)
     test_null_context();
     test_null_tensors();
     test_null_models();
+    test_add_without_memory(true);
+    test_add_without_memory(false);
     test_layers();
     test_json();
     test_compile();
