@@ -86,15 +86,9 @@ static int core_aliases(lua_State *L)
 static int core_spec(lua_State *L)
 {
     const moth_kind *kind = check_kind(L, 1);
-    moth_value *given = mothb_value_from_lua(L, 2), *spec = NULL;
-    moth_ctx *ctx = mothb_ctx(L);
-    moth_status status = moth_spec_normalize(ctx, kind, given, &spec);
-    if (status != MOTH_OK) {
-        return mothb_raise(L, status);
-    }
-    moth_value **owner = mothb_new_value(L);
-    *owner = spec;
-    mothb_push_value(L, spec);
+    moth_value *given = mothb_value_from_lua(L, 2), **owner = mothb_new_value(L);
+    MOTHB_CALL(L, moth_spec_normalize(mothb_ctx(L), kind, given, owner));
+    mothb_push_value(L, *owner);
     return 1;
 }
 

@@ -1,5 +1,6 @@
 /* What Lua's own libraries do not tell: the terminal, directories. */
 #include <dirent.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -98,17 +99,26 @@ static int core_list_directory(lua_State *L)
 
 static const char log_key = 0;
 
-/* Called inside the engine: nothing may be raised from here. */
+static int call_log(lua_State *L)
+{
+    const char *line = lua_touserdata(L, 1);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &log_key) == LUA_TFUNCTION) {
+        lua_pushstring(L, line);
+        lua_call(L, 1, 0);
+    }
+    return 0;
+}
+
+/* Called inside the engine: nothing may be raised from here, not even for want of memory. */
 static void log_line(void *user, const char *line)
 {
     lua_State *L = ((const mothb_state *)user)->running;
-    if (!lua_checkstack(L, 4)) {
+    if (!lua_checkstack(L, 3)) {
         return;
     }
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &log_key) == LUA_TFUNCTION) {
-        lua_pushstring(L, line);
-        lua_pcall(L, 1, 0, 0);
-    } else {
+    lua_pushcfunction(L, call_log);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)line);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
         lua_pop(L, 1);
     }
 }

@@ -194,6 +194,22 @@ scenario { "plot", every = 15,
     run = function() moth.plot { x = { 1, 2, 3 }, y = { 3, 2, 1 }, title = "t", file = file "p.svg" } end,
 }
 
+scenario { "specs",
+    run = function()
+        return moth.losses.huber { delta = 2 }, moth.regularizers.l1_l2 { l1 = 1 }, moth.initializers.constant { 3 }
+    end,
+}
+
+-- The engine speaks in the middle of its work.
+scenario { "log",
+    setup = function() core.set_log(function(line) return #line end) end,
+    run = function()
+        local made = moth.Sequential { layers.Dense { 2, input_shape = { 3 } } }
+        made:compile { loss = "mse" }
+        made:fit(moth.ones(4, 3, { dtype = "uint8" }), moth.ones(4, 2), { verbose = 0 })
+    end,
+}
+
 -- Removes the files; whatever failed, no temporary is among them.
 function scenarios.finish()
     local others = {}

@@ -102,15 +102,15 @@ static lua_State *open_state(faults *f)
     return L;
 }
 
-/* Calls scenario.field where there is one, without faults. */
-static void call_field(lua_State *L, const char *field, const char *what)
+/* Calls scenario.field where there is one, without faults. False where it raises. */
+static bool call_field(lua_State *L, const char *field, const char *what)
 {
-    if (lua_getfield(L, 2, field) == LUA_TNIL) {
-        lua_pop(L, 1);
-    } else if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+    bool fine = lua_getfield(L, 2, field) == LUA_TNIL || lua_pcall(L, 0, 0, 0) == LUA_OK;
+    if (!fine) {
         CHECK_THAT(false, "%s: %s: %s", what, field, lua_tostring(L, -1));
-        lua_pop(L, 1);
     }
+    lua_settop(L, 3);
+    return fine;
 }
 
 static int64_t settle(lua_State *L)
@@ -177,9 +177,10 @@ static int64_t fail_each(lua_State *L, faults *f, failing way, int64_t last, con
 
 static void try_scenario(lua_State *L, faults *f, const char *what)
 {
-    call_field(L, "setup", what);
-    call_field(L, "run", what); /* what is made once and kept, such as plans */
-    call_field(L, "check", what);
+    /* The first run makes what is kept, such as plans. */
+    if (!call_field(L, "setup", what) || !call_field(L, "run", what) || !call_field(L, "check", what)) {
+        return;
+    }
     for (failing way = LUA_ALL; way < N_WAYS; way += 2) {
         int64_t last = fail_each(L, f, way, 0, what);
         CHECK_THAT(last > 1 || way == ENGINE_ALL, "%s: nothing was allocated", what);
@@ -238,6 +239,7 @@ int main(int argc, char **argv)
     }
     if (L) {
         lua_pushvalue(L, 1); /* where call_field looks */
+        lua_pushnil(L);
         call_field(L, "finish", SCENARIOS);
         lua_close(L);
     }
