@@ -163,7 +163,13 @@ static moth_status normalize_losses(moth_model *model, const moth_value *given, 
             return moth_fail_prefix(model->ctx, "compile");
         }
         MOTH_TRY(append(model->ctx, losses, spec));
-        double w = moth_value_kind_of(weight) == MOTH_NIL ? 1 : moth_value_as_number(weight);
+        moth_value_kind is = moth_value_kind_of(weight);
+        double w = is == MOTH_NIL ? 1 : is == MOTH_INT || is == MOTH_NUMBER ? moth_value_as_number(weight) : NAN;
+        if (!isfinite(w)) {
+            return moth_fail(model->ctx, MOTH_ERR_ARGUMENT,
+                             "compile: loss_weights: the weight of output '%s' must be a finite number",
+                             model->output_names[k]);
+        }
         MOTH_TRY(append(model->ctx, weights, moth_value_number(w)));
     }
     return MOTH_OK;

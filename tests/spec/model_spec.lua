@@ -474,6 +474,8 @@ describe("mistakes are told in one line with the nearest name", function()
         { 'moth.optimizers has no "Adma"; did you mean "Adam"?', function() return moth.optimizers.Adma end },
         { "did you mean 'momentum'?", function() moth.optimizers.SGD { momentun = 0.9 } end },
         { "loss is missing", function() net():compile { optimizer = "sgd" } end },
+        { "loss_weights: the weight of output", function() net():compile { loss = "mse", loss_weights = "x" } end },
+        { "must be a finite number", function() net():compile { loss = "mse", loss_weights = { 0 / 0 } } end },
         { "option 'units' is missing", function() layers.Dense {} end },
         { "option 'units' must be at least 1, got -1", function() layers.Dense { -1 } end },
         { "option 'units' must be an integer", function() layers.Dense { 2.5 } end },
