@@ -101,6 +101,7 @@ end
 
 ---@class moth.CallbackList
 ---@field history moth.Callback
+---@field takes_nonfinite boolean  one of them decides what a loss that is no number means
 local List = {}
 List.__index = List
 
@@ -196,11 +197,12 @@ function callback.list(entries, settings)
     if getmetatable(entries) or #entries == 0 and next(entries) ~= nil then
         entries = { entries }
     end
-    local all = {}
+    local all, takes_nonfinite = {}, false
     local history, bar = settings.history, settings.bar
     for i, entry in ipairs(entries) do
         check_entry(i, entry)
         all[i] = entry
+        takes_nonfinite = takes_nonfinite or entry.takes_nonfinite == true
         local class = getmetatable(entry)
         history = class and class == getmetatable(settings.history) and entry or history
         if bar and class == getmetatable(bar) then
@@ -216,7 +218,9 @@ function callback.list(entries, settings)
         entry.model, entry.params, entry.peers = settings.model, settings.params, all
     end
     prepare(all)
-    return setmetatable({ history = history, params = settings.params, bound = bind_hooks(all) }, List)
+    return setmetatable({
+        history = history, params = settings.params, bound = bind_hooks(all), takes_nonfinite = takes_nonfinite,
+    }, List)
 end
 
 --- Whether any callback wants a hook: what would only be computed for it can be left out.

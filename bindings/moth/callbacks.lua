@@ -210,7 +210,8 @@ callbacks.LearningRateScheduler = callback.class({
     { "verbose", "integer", default = 0, min = 0 },
 }, LearningRateScheduler)
 
-local TerminateOnNaN = {}
+-- Fit leaves what is no number to this callback, but where its option nan says otherwise.
+local TerminateOnNaN = { takes_nonfinite = true }
 
 function TerminateOnNaN:on_batch_end(batch, logs)
     local loss = logs and logs.loss

@@ -274,13 +274,14 @@ function core.model_methods:fit(x, y, args)
     if run.plan and run.plan.count == 0 then
         options.fail("fit: there are no samples")
     end
-    core.ignore_nonfinite(self, read.nan == "continue")
     local params = make_params(self, run)
     run.params = params
     run.list = callback.list(read.callbacks, {
         model = self, params = params, history = callbacks.History(),
         bar = read.verbose ~= 0 and callbacks.ProgressBar {} or nil,
     })
+    local left_to_callback = run.list.takes_nonfinite and (args == nil or args.nan == nil)
+    core.ignore_nonfinite(self, read.nan == "continue" or left_to_callback)
     self.stop_training = false
     self.history = run.list.history
     run.list:call("on_train_begin", {})

@@ -370,6 +370,18 @@ describe("what is not finite", function()
         assert(history.loss[1] ~= history.loss[1])
         fails('one of "stop", "continue"', function() model:fit(x, y, quiet { nan = "go" }) end)
     end)
+
+    it("is left to TerminateOnNaN where that is among the callbacks", function()
+        local x, y = sample(8)
+        x[{ 3, 2 }] = 0 / 0
+        local list, batches = { callbacks.TerminateOnNaN {} }, 0
+        list[1].say = function() end
+        list[2] = { on_batch_end = function() batches = batches + 1 end }
+        local history = net():fit(x, y, quiet { callbacks = list, epochs = 3, batch_size = 2, shuffle = false }).history
+        assert.equal(1, #history.loss)
+        assert.equal(2, batches)
+        fails("is nan", function() net():fit(x, y, quiet { callbacks = list, nan = "stop" }) end)
+    end)
 end)
 
 describe("bytes", function()
