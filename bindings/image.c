@@ -72,13 +72,30 @@ static void push_box(lua_State *L, const moth_digit *d)
     }
 }
 
+static moth_digits *new_digits(lua_State *L)
+{
+    moth_digits *found = lua_newuserdatauv(L, sizeof *found, 0);
+    *found = (moth_digits){ .count = 0 };
+    luaL_setmetatable(L, "moth.digits");
+    return found;
+}
+
+/* image_ink(picture) -> what was looked at, its ink: also of a picture without digits */
+static int image_ink(lua_State *L)
+{
+    moth_tensor *picture = mothb_check_tensor(L, 1);
+    moth_digits *found = new_digits(L);
+    MOTHB_CALL(L, moth_image_ink(mothb_ctx(L), picture, found));
+    mothb_push_tensor(L, found->seen);
+    mothb_push_tensor(L, found->ink);
+    return 2;
+}
+
 /* image_digits(picture) -> list of { image, box }, position of the main one, what was looked at, its ink */
 static int image_digits(lua_State *L)
 {
     moth_tensor *picture = mothb_check_tensor(L, 1);
-    moth_digits *found = lua_newuserdatauv(L, sizeof *found, 0);
-    *found = (moth_digits){ .count = 0 };
-    luaL_setmetatable(L, "moth.digits");
+    moth_digits *found = new_digits(L);
     MOTHB_CALL(L, moth_image_digits(mothb_ctx(L), picture, found));
     lua_createtable(L, (int)found->count, 0);
     for (int64_t i = 0; i < found->count; i++) {
@@ -118,10 +135,9 @@ static int image_augment(lua_State *L)
 void mothb_open_image(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "image_load", image_load },       { "image_save", image_save },
-        { "image_resize", image_resize },   { "image_grayscale", image_grayscale },
-        { "image_invert", image_invert },   { "image_digits", image_digits },
-        { "image_augment", image_augment }, { NULL, NULL },
+        { "image_load", image_load },           { "image_save", image_save },     { "image_resize", image_resize },
+        { "image_grayscale", image_grayscale }, { "image_invert", image_invert }, { "image_digits", image_digits },
+        { "image_augment", image_augment },     { "image_ink", image_ink },       { NULL, NULL },
     };
     static const luaL_Reg metamethods[] = { { "__gc", digits_gc }, { NULL, NULL } };
     mothb_register(L, functions);

@@ -1,5 +1,6 @@
 --- `moth predict`: which digits pictures show.
 local cli = require "moth.cli"
+local core = require "moth.core"
 local json = require "moth.json"
 local moth = require "moth"
 
@@ -13,7 +14,8 @@ come as one number, with the probability of the least certain.
 
   --model FILE       a model of 28 x 28 pictures; default: the one that ./setup model makes
   --json             one line of JSON a picture: digits, probabilities, boxes
-  --explain OUT.png  of the last picture, a picture of each step: original with boxes, ink, 28 x 28, probabilities
+  --explain OUT.png  of the last picture, a picture of each step: original with boxes, ink, 28 x 28, probabilities;
+                     where no digit is found, of the steps up to there
 ]]
 
 -- ---- the picture of the steps ---------------------------------------------------------------------------------------
@@ -92,33 +94,41 @@ local function bars(probabilities, best)
     return canvas
 end
 
+-- Panels side by side, white after each and below.
+local function strip(panels)
+    local line = {}
+    for _, cell in ipairs(panels) do
+        line[#line + 1] = cell
+        line[#line + 1] = blank(SIDE, GAP, 255)
+    end
+    local row = moth.cat(line, 2)
+    return moth.cat({ row, blank(GAP, row.shape[2], 255) }, 1)
+end
+
 local function explain(path, found)
     local original, scale = panel(found.steps.seen)
     local seen_scale = scale * found.steps.seen.shape[2] / found.width
     for _, digit in ipairs(found.digits) do
         draw_box(original, digit.box, seen_scale, { 0, 158, 115 })
     end
-    local rows = {}
-    local first = { original, (panel(found.steps.ink)) }
+    local first, rows = { original, (panel(found.steps.ink)) }, {}
     for i, digit in ipairs(found.digits) do
         local pixels = (digit.image * 255):to("uint8"):unsqueeze(3)
         local normal = panel(moth.image.resize(pixels, SIDE, SIDE))
         local cells = i == 1 and first or { blank(SIDE, SIDE, 255), blank(SIDE, SIDE, 255) }
-        local line = {}
-        for _, cell in ipairs { cells[1], cells[2], normal, bars(digit.probabilities, digit.digit) } do
-            line[#line + 1] = cell
-            line[#line + 1] = blank(SIDE, GAP, 255)
-        end
-        rows[#rows + 1] = moth.cat(line, 2)
-        rows[#rows + 1] = blank(GAP, rows[1].shape[2], 255)
+        rows[i] = strip { cells[1], cells[2], normal, bars(digit.probabilities, digit.digit) }
     end
-    moth.image.save(path, moth.cat(rows, 1))
+    moth.image.save(path, #rows > 0 and moth.cat(rows, 1) or strip(first))
 end
 
 -- ---- the command ----------------------------------------------------------------------------------------------------
 
+local function load(path)
+    return moth.image.load(path, { orient = true })
+end
+
 local function look(model, path)
-    local picture = moth.image.load(path, { orient = true })
+    local picture = load(path)
     local digits, steps = moth.image.digits(picture)
     local found = { path = path, steps = steps, digits = digits, width = picture.shape[2], least = 1 }
     local text = {}
@@ -142,6 +152,15 @@ local function record(found)
         }
     end
     return json.encode { path = found.path, text = found.text, probability = found.least, digits = json.list(digits) }
+end
+
+-- What was seen of a picture in which no digit was found; nil where it is no picture.
+local function look_for_ink(path)
+    local fine, picture = pcall(load, path)
+    if fine then
+        local seen, ink = core.image_ink(picture)
+        return { steps = { seen = seen, ink = ink }, digits = {}, width = picture.shape[2] }
+    end
 end
 
 local function report(message)
@@ -171,9 +190,14 @@ function predict.run(words)
     local status = 0
     for i, path in ipairs(paths) do
         local fine, found = pcall(look, model, path)
-        if fine and read["--explain"] and i == #paths then
-            local drawn, problem = pcall(explain, read["--explain"], found)
+        local picture = read["--explain"]
+        local steps = picture and i == #paths and (fine and found or look_for_ink(path))
+        if steps then
+            local drawn, problem = pcall(explain, picture, steps)
             status = drawn and status or report(problem)
+            if drawn and not fine then
+                found = ("%s; %s shows how far it came"):format(found, picture)
+            end
         end
         if not fine then
             local message = tostring(found):gsub("^%S-:%d+: ", "")

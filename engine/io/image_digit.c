@@ -44,13 +44,15 @@ static moth_status copy_sheet(moth_ctx *ctx, const moth_sheet *sheet, moth_tenso
     return MOTH_OK;
 }
 
-static moth_status copy_ink(moth_ctx *ctx, const moth_blobs *blobs, moth_tensor **out)
+/* The ink of digits; where there are none, all that stands out. */
+static moth_status copy_ink(moth_ctx *ctx, const search *s, moth_tensor **out)
 {
+    const moth_blobs *blobs = &s->blobs;
     int64_t shape[2] = { blobs->height, blobs->width };
     MOTH_TRY(moth_tensor_new(ctx, MOTH_UINT8, 2, shape, out));
     uint8_t *pixels = (uint8_t *)moth_tensor_data(*out);
     for (int64_t i = 0; i < blobs->height * blobs->width; i++) {
-        pixels[i] = blobs->label[i] ? 255 : 0;
+        pixels[i] = (blobs->count ? blobs->label[i] != 0 : s->ink.mask[i] != 0) ? 255 : 0;
     }
     return MOTH_OK;
 }
@@ -89,7 +91,6 @@ static int64_t main_digit(const moth_blobs *blobs)
 
 static moth_status copy_digits(moth_ctx *ctx, const search *s, moth_digits *out)
 {
-    MOTH_TRY(copy_ink(ctx, &s->blobs, &out->ink));
     out->digit = moth_calloc((size_t)s->blobs.count * sizeof *out->digit);
     if (!out->digit) {
         return moth_fail_memory(ctx, s->blobs.count * (int64_t)sizeof *out->digit);
@@ -139,23 +140,31 @@ static moth_status look_for_digits(moth_ctx *ctx, search *s)
     return look(ctx, s, MOTH_LOOK_WIDE);
 }
 
-static moth_status find(moth_ctx *ctx, const moth_tensor *picture, search *s, moth_digits *out)
+static moth_status find_ink(moth_ctx *ctx, const moth_tensor *picture, search *s, moth_digits *out)
 {
     MOTH_TRY(moth_opaque_open(ctx, picture, &s->picture));
     MOTH_TRY(moth_sheet_whole(ctx, &s->picture, &s->sheet));
     MOTH_TRY(copy_sheet(ctx, &s->sheet, &out->seen));
     MOTH_TRY(look_for_digits(ctx, s));
+    return copy_ink(ctx, s, &out->ink);
+}
+
+static moth_status find(moth_ctx *ctx, const moth_tensor *picture, search *s, moth_digits *out)
+{
+    MOTH_TRY(find_ink(ctx, picture, s, out));
     if (s->blobs.count == 0) {
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "digit: no digit found: nothing stands out from the paper");
     }
     return copy_digits(ctx, s, out);
 }
 
-moth_status moth_image_digits(moth_ctx *ctx, const moth_tensor *picture, moth_digits *out)
+typedef moth_status (*find_fn)(moth_ctx *ctx, const moth_tensor *picture, search *s, moth_digits *out);
+
+static moth_status run(moth_ctx *ctx, find_fn step, const moth_tensor *picture, moth_digits *out)
 {
     search s = { 0 };
     moth_digits digits = { 0 };
-    moth_status status = find(ctx, picture, &s, &digits);
+    moth_status status = step(ctx, picture, &s, &digits);
     search_free(&s);
     if (status != MOTH_OK) {
         moth_digits_free(&digits);
@@ -163,6 +172,16 @@ moth_status moth_image_digits(moth_ctx *ctx, const moth_tensor *picture, moth_di
     }
     *out = digits;
     return MOTH_OK;
+}
+
+moth_status moth_image_digits(moth_ctx *ctx, const moth_tensor *picture, moth_digits *out)
+{
+    return run(ctx, find, picture, out);
+}
+
+moth_status moth_image_ink(moth_ctx *ctx, const moth_tensor *picture, moth_digits *out)
+{
+    return run(ctx, find_ink, picture, out);
 }
 
 void moth_digits_free(moth_digits *digits)

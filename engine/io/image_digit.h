@@ -11,7 +11,7 @@ typedef struct moth_digit {
 } moth_digit;
 
 typedef struct moth_digits {
-    int64_t count;     /* at least 1 */
+    int64_t count;     /* at least 1 where digits were asked for */
     moth_digit *digit; /* line by line, each from left to right */
     int64_t main;      /* the one that is meant where the picture shows one */
     moth_tensor *seen; /* what was looked at: uint8 (h, w, 3), long side at most 768, nothing transparent */
@@ -21,6 +21,9 @@ typedef struct moth_digits {
 /* Finds digits in a picture (uint8, or float 0..1; (h, w) or (h, w, 1 to 4)), upright already (moth_image_load with
  * orient). MOTH_ERR_ARGUMENT with "no digit found" where nothing stands out. Free the result by moth_digits_free. */
 moth_status moth_image_digits(moth_ctx *ctx, const moth_tensor *picture, moth_digits *out);
+
+/* The steps before digits, for a picture that shows none: seen and ink, count is 0. */
+moth_status moth_image_ink(moth_ctx *ctx, const moth_tensor *picture, moth_digits *out);
 void moth_digits_free(moth_digits *digits);
 
 /* Only the image of the main digit. */

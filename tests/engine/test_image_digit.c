@@ -344,6 +344,10 @@ static void check_none(const char *name, const look *l)
     moth_status status = moth_image_digit(ctx, t, &image);
     CHECK_THAT(status == MOTH_ERR_ARGUMENT && strstr(moth_error(ctx), "no digit found"), "%s: %s", name,
                status == MOTH_OK ? "a digit" : moth_error(ctx));
+    moth_digits steps = { .count = 1 };
+    status = moth_image_ink(ctx, t, &steps);
+    CHECK_THAT(status == MOTH_OK && steps.count == 0 && steps.seen && steps.ink, "%s: %s", name, moth_error(ctx));
+    moth_digits_free(&steps);
     moth_tensor_release(t);
     moth_tensor_release(image);
 }

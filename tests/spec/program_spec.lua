@@ -297,6 +297,41 @@ describe("moth predict", function()
         assert.is_true(shape[2] > 4 * 280 and shape[3] == 3)
     end)
 
+    it("writes the steps up to where no digit was found, of the last picture, and says so", function()
+        local name = os.tmpname()
+        local empty, file = name .. ".empty.png", name .. ".png"
+        finally(function()
+            os.remove(name)
+            os.remove(empty)
+            os.remove(file)
+        end)
+        local picture = moth.full({ 200, 300 }, 230, { dtype = "uint8" })
+        picture[{ { 99, 101 }, { 20, 280 } }] = 60
+        moth.image.save(empty, picture)
+        local words = ("$moth predict --model %s --explain %%s %%s"):format(path)
+        local out, err, status = shell(words:format(file, "data/digits/4.png " .. empty))
+        assert.equal(1, status)
+        assert.matches("^data/digits/4.png: %d  0%.%d+\n$", out)
+        local problem = "digit: no digit found: nothing stands out from the paper"
+        assert.equal(("moth predict: %s: %s; %s shows how far it came\n"):format(empty, problem, file), err)
+        local shown = moth.image.load(file)
+        assert.same({ 292, 2 * 292, 3 }, shown.shape)
+        assert.is_true(shown[{ 50, 150, 1 }] > 200 and shown[{ 94, 150, 1 }] < 150)
+        os.remove(file)
+        out, err, status = shell(words:format(file, "data/digits/4.png tests/run"))
+        assert.matches("^data/digits/4.png: %d  0%.%d+\n$", out)
+        assert.same({ 1, nil }, { status, (io.open(file)) })
+        assert.matches("^moth predict: tests/run: [^\n]+\n$", err)
+        for _, target in ipairs { "/nowhere/x.png", "/tmp" } do
+            for picture_path, lines in pairs { ["data/digits/4.png"] = 1, [empty] = 2 } do
+                out, err, status = shell(words:format(target, picture_path))
+                assert.equal(lines, out == "" and 2 or 1)
+                assert.same({ 1, lines }, { status, select(2, err:gsub("moth predict: [^\n]+\n", "")) })
+                assert.is_nil(err:find("shows how far", 1, true))
+            end
+        end
+    end)
+
     it("goes on after a bad picture and ends with 1", function()
         local words = ("$moth predict --model %s %%s /nowhere.png tests/run data/digits/1.png"):format(path)
         local out, err, status = shell(words:format "")
