@@ -264,7 +264,7 @@ static int model_rows(lua_State *L)
         lua_setfield(L, -2, "trainable");
         lua_pushinteger(L, c.fixed);
         lua_setfield(L, -2, "fixed");
-        lua_pushinteger(L, use->index);
+        lua_pushinteger(L, moth_model_use_index(model, n));
         lua_setfield(L, -2, "use");
         lua_createtable(L, use->n_in, 0);
         for (int i = 0; i < use->n_in; i++) {

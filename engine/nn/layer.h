@@ -69,7 +69,6 @@ struct moth_layer {
     moth_variable *variables;
     moth_layer *inner;      /* of a wrapper; owned */
     moth_layer *inner_back; /* Bidirectional's second layer; owned */
-    int uses;               /* calls in the functional API so far */
     int n_in;               /* shapes it was built for */
     moth_meta built_for;    /* of the first input */
 };

@@ -11,7 +11,6 @@ typedef struct moth_use {
     char *input_name;  /* of an input; NULL: none given */
     int n_in;
     struct moth_symbol **in; /* owned references */
-    int index;               /* number of this use of its layer, from 0 */
     int n_out;
     moth_meta out_meta[MOTH_MAX_LAYER_OUTPUTS];
     uint64_t serial; /* grows with every use: a topological order */
@@ -83,6 +82,9 @@ moth_status moth_model_apply(moth_model *model, int n_in, moth_symbol *const *in
 /* Draws all weights anew from `seed` and forgets the step count. */
 moth_status moth_model_redraw(moth_model *model, uint64_t seed);
 
+/* The number of use n among the uses of its layer in this model, from 0: it tells their draws apart, here and in a
+ * model read from a file. */
+int moth_model_use_index(const moth_model *model, int n);
 /* Runs the graph on tensors (concrete or symbolic) in pass->scope; out[k] belongs to the scope. */
 moth_status moth_model_run(moth_model *model, moth_pass *pass, moth_tensor *const *in, moth_tensor **out);
 

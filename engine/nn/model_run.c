@@ -18,6 +18,15 @@ static int use_number(const moth_model *model, const moth_use *use)
     return -1;
 }
 
+int moth_model_use_index(const moth_model *model, int n)
+{
+    int index = 0;
+    for (int i = 0; i < n; i++) {
+        index += model->uses[i]->layer == model->uses[n]->layer;
+    }
+    return index;
+}
+
 static moth_status run_use(moth_model *model, moth_pass *pass, result *results, int n)
 {
     const moth_use *use = model->uses[n];
@@ -25,7 +34,7 @@ static moth_status run_use(moth_model *model, moth_pass *pass, result *results, 
     for (int i = 0; i < use->n_in; i++) {
         in[i] = results[use_number(model, use->in[i]->use)].out[use->in[i]->output];
     }
-    moth_layer_io io = { .n_in = use->n_in, .in = in, .use = use->index };
+    moth_layer_io io = { .n_in = use->n_in, .in = in, .use = moth_model_use_index(model, n) };
     MOTH_TRY(moth_layer_run(use->layer, pass, &io));
     memcpy(results[n].out, io.out, sizeof io.out);
     return MOTH_OK;

@@ -167,7 +167,6 @@ static moth_status add_layer(moth_model *model, moth_layer *layer, moth_layer *c
         return moth_fail(model->ctx, MOTH_ERR_STATE, "add: the model is compiled; add layers first");
     }
     bool named = layer->name != NULL;
-    int uses = layer->uses;
     MOTH_TRY(moth_model_take_layer(model, layer, others, n_others));
     chain held = hold_chain(model);
     moth_status status = build_longer(model, layer);
@@ -176,7 +175,6 @@ static moth_status add_layer(moth_model *model, moth_layer *layer, moth_layer *c
         return MOTH_OK;
     }
     restore_chain(model, &held);
-    layer->uses = uses;
     if (!named) {
         moth_free(layer->name);
         layer->name = NULL;

@@ -138,7 +138,7 @@ static moth_status trace_shapes(moth_ctx *ctx, moth_use *use)
         moth_scope_own(&scope, status == MOTH_OK ? in[i] : NULL);
     }
     if (status == MOTH_OK) {
-        moth_layer_io io = { .n_in = use->n_in, .in = in, .use = use->index };
+        moth_layer_io io = { .n_in = use->n_in, .in = in };
         status = moth_layer_run(use->layer, &pass, &io);
         use->n_out = io.n_out;
         for (int k = 0; k < io.n_out && status == MOTH_OK; k++) {
@@ -167,7 +167,6 @@ moth_status moth_symbol_apply(moth_ctx *ctx, moth_layer *layer, int n_in, moth_s
     }
     moth_use *use;
     MOTH_TRY(use_new(ctx, layer, n_in, in, &use));
-    use->index = layer->uses;
     /* weights come when a model takes the layer; shapes do not need them */
     bool initialized = layer->initialized;
     layer->initialized = true;
@@ -180,7 +179,6 @@ moth_status moth_symbol_apply(moth_ctx *ctx, moth_layer *layer, int n_in, moth_s
     }
     if (status == MOTH_OK) {
         *n_out = use->n_out;
-        layer->uses++;
     } else {
         for (int k = 0; k < made; k++) {
             moth_symbol_release(out[k]);

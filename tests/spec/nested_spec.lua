@@ -30,6 +30,25 @@ describe("a model called on a symbol", function()
         assert.equal(inner:count_params(), (outer:count_params()))
     end)
 
+    it("counts as much as by itself", function()
+        local inner = base()
+        local outer = moth.Sequential { inner, layers.Dense { 1 } }
+        local total, trainable = outer:count_params()
+        assert.same({ 26, 26 }, { total, trainable })
+        assert.matches("Total params: 26\nTrainable params: 26\n", require("moth.summary").text(outer))
+    end)
+
+    it("goes on with the same draws when it was read from a file", function()
+        local x, y = moth.rand(8, 4), moth.rand(8, 1)
+        local inner = moth.Sequential { layers.Dense { 8, input_shape = { 4 } }, layers.Dropout(0.5) }
+        local outer = moth.Sequential { inner, layers.Dense { 1 } }
+        outer:compile { optimizer = "sgd", loss = "mse" }
+        outer:train_on_batch(x, y)
+        outer:save(path)
+        local again = moth.load_model(path)
+        assert.equal(outer:train_on_batch(x, y).loss, again:train_on_batch(x, y).loss)
+    end)
+
     it("learns inside another model, unless it is frozen", function()
         local inner, x = base(), moth.Input { 4 }
         local outer = moth.Model { x, layers.Dense { 1 } (inner(x)) }
