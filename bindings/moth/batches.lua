@@ -83,6 +83,13 @@ local function one_weight(value, what)
     elseif not core.is_tensor(value) then
         options.fail(("%s must be a tensor or a list of numbers; got %s"):format(what, options.show(value)))
     end
+    local shape = value.shape
+    if #shape == 2 and shape[2] == 1 then -- a column
+        value = value:reshape(shape[1])
+    elseif #shape ~= 1 then
+        options.fail(("%s: expected one number for each sample, (samples); got a tensor of shape (%s)"):format(what,
+            table.concat(shape, ", ")))
+    end
     return value.dtype ~= "float32" and value:to("float32") or value
 end
 

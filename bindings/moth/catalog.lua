@@ -103,12 +103,14 @@ setmetatable(nouns, { __mode = "k" })
 -- ---- objects: layers and optimizers ---------------------------------------------------------------------------------
 
 -- A layer inside the options of another (Bidirectional) is described by its type and options.
-local function describe_layers(given)
+local function describe_layers(name, given)
     for key, value in pairs(given) do
         if type(value) == "userdata" and core.is_layer(value) then
             given[key] = { class = value.type, config = value.config }
+        elseif type(value) == "userdata" and core.is_model(value) then
+            options.fail(name .. ": takes a layer; a model cannot stand inside one")
         elseif key == "[]" then
-            describe_layers(value)
+            describe_layers(name, value)
         end
     end
     return given
@@ -116,7 +118,7 @@ end
 
 local function layer_constructor(name)
     return function(args)
-        return core.layer(name, describe_layers(arguments(args)))
+        return core.layer(name, describe_layers(name, arguments(args)))
     end
 end
 

@@ -163,6 +163,10 @@ describe("data by name", function()
         support.close({ 9, 1, 10 }, loss { sum = { 2, 0 } }, 1e-6, "by name")
         support.close({ 9, 2, 11 }, loss { sum = moth.tensor { 2, 0 }, gap = { 4, 0 } }, 1e-6, "both")
         support.close({ 9, 2, 11 }, loss { { 4, 0 }, { 2, 0 } }, 1e-6, "as a list, in the order of output_names")
+        support.close({ 9, 1, 10 }, loss { sum = { { 2 }, { 0 } } }, 1e-6, "as a column")
+        local wide = { sample_weight = { sum = moth.ones(2, 3) } }
+        has(support.fails(function() model:evaluate(x, y, wide) end),
+            "expected one number for each sample, (samples); got a tensor of shape (2, 3)")
         local typo = { sample_weight = { som = { 1, 1 } } }
         has(support.fails(function() model:evaluate(x, y, typo) end), 'no output "som"')
         has(support.fails(function() model:evaluate(x, y, { sample_weight = { sum = { 1 } } }) end), "has 1 samples")

@@ -30,6 +30,12 @@ describe("a model called on a symbol", function()
         assert.equal(inner:count_params(), (outer:count_params()))
     end)
 
+    it("does not stand inside a layer", function()
+        has(support.fails(function() layers.TimeDistributed { base(), input_shape = { 5, 4 } } end),
+            "TimeDistributed: takes a layer; a model cannot stand inside one")
+        has(support.fails(function() layers.Bidirectional(base()) end), "Bidirectional: takes a layer; a model cannot")
+    end)
+
     it("counts as much as by itself", function()
         local inner = base()
         local outer = moth.Sequential { inner, layers.Dense { 1 } }
