@@ -84,6 +84,7 @@ static moth_status configure(moth_layer *layer, moth_ctx *ctx, const moth_value 
     MOTH_TRY(status);
     layer->trainable = moth_config_bool(layer->config, "trainable");
     if (moth_config_has(layer->config, "name")) {
+        MOTH_TRY(moth_check_name(ctx, layer->type->entry.name, moth_config_string(layer->config, "name")));
         layer->name = moth_strdup(moth_config_string(layer->config, "name"));
         if (!layer->name) {
             return moth_fail_memory(ctx, 64);
@@ -223,6 +224,7 @@ moth_status moth_layer_add_variable(moth_layer *layer, moth_ctx *ctx, const moth
         return moth_fail(ctx, MOTH_ERR_ARGUMENT, "%s: there is a weight '%.60s' already", moth_layer_name(layer),
                          spec->name);
     }
+    MOTH_TRY(moth_check_name(ctx, moth_layer_name(layer), spec->name));
     MOTH_TRY(take_room(layer, ctx, spec));
     moth_variable *bigger = moth_realloc(layer->variables, (size_t)(layer->n_variables + 1) * sizeof *bigger);
     if (!bigger) {

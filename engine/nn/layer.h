@@ -92,6 +92,11 @@ const char *moth_layer_name(const moth_layer *layer);
 /* What kind of layer it is, as summaries say it: its type, or the name of a layer that is written elsewhere. */
 const char *moth_layer_kind(const moth_layer *layer);
 
+/* Names become paths of weights, entries of files and text on terminals: at most MOTH_MAX_NAME bytes, no control
+ * characters. `what` is named in the error. */
+enum { MOTH_MAX_NAME = 120 };
+moth_status moth_check_name(moth_ctx *ctx, const char *what, const char *name);
+
 /* Adds a variable while building (MOTH_ERR_STATE at other times), each under a name of its own; *out (may be NULL) is
  * borrowed. Data come with moth_layer_initialize. */
 typedef struct moth_variable_spec {

@@ -39,6 +39,11 @@ const moth_layer_type moth_layer_Lambda = {
 
 /* ---- Custom: a layer written in the embedding language ---- */
 
+static moth_status custom_setup(moth_layer *layer, moth_ctx *ctx)
+{
+    return moth_check_name(ctx, "class_name", moth_config_string(layer->config, "class_name"));
+}
+
 /* The function `build` gets a symbolic tensor of the input's shape and adds variables to the layer. */
 static moth_status custom_build(moth_layer *layer, moth_ctx *ctx, int n_in, const moth_meta *const *in)
 {
@@ -78,6 +83,7 @@ const moth_layer_type moth_layer_Custom = {
     .entry = { "Custom", "a layer in Lua, see moth.Layer", custom_options },
     .min_in = 1,
     .max_in = -1,
+    .setup = custom_setup,
     .build = custom_build,
     .call = custom_call,
 };

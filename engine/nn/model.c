@@ -4,6 +4,7 @@
 
 moth_status moth_model_new(moth_ctx *ctx, const char *name, bool sequential, moth_model **out)
 {
+    MOTH_TRY(moth_check_name(ctx, "model", name ? name : ""));
     moth_model *model = moth_calloc(sizeof *model);
     if (!model) {
         return moth_fail_memory(ctx, (int64_t)sizeof *model);

@@ -111,11 +111,12 @@ static moth_status name_outputs(moth_model *model, const char *const *names)
     for (int i = 0; i < model->n_outputs; i++) {
         const moth_layer *layer = model->outputs[i]->use->layer;
         const char *name = names && names[i] ? names[i] : (layer ? layer->name : "input");
-        char text[160];
+        char text[MOTH_MAX_NAME + 16];
+        MOTH_TRY(moth_check_name(model->ctx, "Model", name));
         snprintf(text, sizeof text, "%s", name);
         for (int k = 0; k < i; k++) {
             if (strcmp(model->output_names[k], text) == 0) { /* the same layer twice */
-                snprintf(text, sizeof text, "%.120s_%d", name, i + 1);
+                snprintf(text, sizeof text, "%s_%d", name, i + 1);
             }
         }
         model->output_names[i] = moth_strdup(text);

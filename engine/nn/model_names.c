@@ -22,6 +22,19 @@ static void snake_name(const char *type, char *out, size_t size)
     out[n] = '\0';
 }
 
+moth_status moth_check_name(moth_ctx *ctx, const char *what, const char *name)
+{
+    bool plain = strlen(name) <= MOTH_MAX_NAME;
+    for (const unsigned char *c = (const unsigned char *)name; *c && plain; c++) {
+        bool c1 = *c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0; /* controls beyond ASCII, as UTF-8 */
+        plain = *c >= 0x20 && *c != 0x7F && !c1;
+    }
+    return plain ? MOTH_OK
+                 : moth_fail(ctx, MOTH_ERR_ARGUMENT,
+                             "%s: a name has at most %d bytes and no control characters, got '%.40s'", what,
+                             MOTH_MAX_NAME, name);
+}
+
 moth_layer *moth_model_layer(const moth_model *model, const char *name)
 {
     for (int i = 0; i < model->n_layers; i++) {

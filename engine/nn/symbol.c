@@ -101,6 +101,9 @@ moth_status moth_symbol_input(moth_ctx *ctx, const char *name, moth_dtype dtype,
         moth_fail_prefix(ctx, "Input");
     }
     if (status == MOTH_OK && name) {
+        status = moth_check_name(ctx, "Input", name);
+    }
+    if (status == MOTH_OK && name) {
         use->input_name = moth_strdup(name);
         status = use->input_name ? MOTH_OK : moth_fail_memory(ctx, 16);
     }
@@ -113,6 +116,7 @@ moth_status moth_symbol_input(moth_ctx *ctx, const char *name, moth_dtype dtype,
 
 moth_status moth_symbol_name_input(moth_ctx *ctx, moth_symbol *input, const char *name)
 {
+    MOTH_TRY(moth_check_name(ctx, "Input", name));
     char *copy = moth_strdup(name);
     if (!copy) {
         return moth_fail_memory(ctx, 16);

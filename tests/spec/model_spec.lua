@@ -26,6 +26,52 @@ local function printed(f)
     return table.concat(lines, "\n") .. "\n"
 end
 
+describe("names", function()
+    it("of layers, weights, models, inputs and outputs are short and printable", function()
+        local rule = "a name has at most 120 bytes and no control characters"
+        local function inputs_named(name)
+            local a = moth.Input { 2 }
+            return moth.Model { { [name] = a, other = moth.Input { 2 } }, layers.Dense(1)(a) }
+        end
+        local makers = {
+            function(name) return layers.Dense { 2, name = name } end,
+            function(name) return moth.Sequential { name = name } end,
+            function(name) return moth.Layer { name = name, call = print } end,
+            inputs_named,
+            function(name)
+                local a = moth.Input { 2 }
+                return moth.Model { a, { [name] = layers.Dense(1)(a), other = a } }
+            end,
+            function(name)
+                local layer = moth.Layer { name = "Own", input_shape = { 2 }, call = function(_, x) return x end,
+                    build = function(self, shape) self:add_weight(name, shape) end }
+                return moth.Sequential { layer }
+            end,
+        }
+        for _, make in ipairs(makers) do
+            for _, name in ipairs { ("n"):rep(121), "a\nb", "\27[31mred", "\u{9B}31m", "\127" } do
+                local fine, message = pcall(make, name)
+                assert.is_false(fine)
+                assert.is_truthy(message:find(rule, 1, true), message)
+                assert.is_nil(message:find("%c"), message)
+            end
+            assert.is_truthy(make(("n"):rep(120)))
+            assert.is_truthy(make("größe 数"))
+        end
+    end)
+
+    it("of the longest kind come back from files", function()
+        local file = os.tmpname()
+        finally(function() os.remove(file) end)
+        local name = ("n"):rep(119)
+        local inner = layers.Dense { 2, name = name .. "3" }
+        local model = moth.Sequential { layers.TimeDistributed { inner, name = name .. "2",
+            input_shape = { 4, 2 } } }
+        model:save(file)
+        assert.are.equal(name .. "2", moth.load_model(file).layers[1].name)
+    end)
+end)
+
 describe("summary", function()
     it("prints the table of the reference document", function()
         local model = moth.Sequential {}
