@@ -33,13 +33,22 @@ function model.Sequential(args)
     return made
 end
 
+local function check_symbol(value, what)
+    if not core.is_symbol(value) then
+        options.fail(("Model: %s must be what moth.Input or a layer called on one gives; got %s"):format(what,
+            options.show(value)))
+    end
+end
+
 -- One value or a list; a table with names becomes a list in sorted order of names.
 local function ends(value, what)
     if type(value) ~= "table" then
+        check_symbol(value, what)
         return { value }
     end
     local names = {}
-    for key in next, value do
+    for key, entry in next, value do
+        check_symbol(entry, ("%s[%s]"):format(what, options.show(key)))
         if type(key) == "string" then
             names[#names + 1] = key
         end
@@ -138,7 +147,29 @@ local function metrics_of(self, value)
     return result
 end
 
---- Says how the model is trained. Weights stay as they are; slots of the optimizer start anew.
+-- For each optimizer the sign of the model that compiled it first, which outlives the model: what happens must not
+-- depend on when garbage is collected.
+local first_user, signs = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
+-- An optimizer counts the steps of one model. Another model that is given the same one trains with its like.
+local function own_optimizer(self, optimizer)
+    if not core.is_optimizer(optimizer) then
+        return core.optimizer(optimizer)
+    end
+    signs[self] = signs[self] or {}
+    first_user[optimizer] = first_user[optimizer] or signs[self]
+    if first_user[optimizer] == signs[self] then
+        return optimizer
+    end
+    local like = core.optimizer(optimizer.config)
+    if math.type(like.config.learning_rate) then
+        like.learning_rate = optimizer.learning_rate
+    end
+    return like
+end
+
+--- Says how the model is trained. Weights stay as they are; slots of the optimizer start anew. An optimizer that
+-- another model was compiled with stays that model's: this one gets one with the same options (`model.optimizer`).
 ---@param args { optimizer?: any, loss: any, metrics?: any, loss_weights?: any, input_scale?: number }
 ---@return moth.Model self
 function methods:compile(args)
@@ -146,10 +177,7 @@ function methods:compile(args)
     if read.loss == nil then
         options.fail("compile: loss is missing")
     end
-    local optimizer = read.optimizer
-    if not core.is_optimizer(optimizer) then
-        optimizer = core.optimizer(optimizer)
-    end
+    local optimizer = own_optimizer(self, read.optimizer)
     self.compiled_with = { optimizer, read }
     core.compile(self, optimizer, {
         loss = read.loss, loss_weights = read.loss_weights, metrics = metrics_of(self, read.metrics),

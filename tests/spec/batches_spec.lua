@@ -224,6 +224,31 @@ describe("a constructor", function()
     end)
 end)
 
+describe("an optimizer", function()
+    local function step(model)
+        model:train_on_batch(column { 1 }, column { 0 })
+        return model:get_weights()[1][1][1]
+    end
+
+    it("counts the steps of one model, also when several are given the same", function()
+        local shared, model_with = moth.optimizers.Adam { 0.5, 0.5 }, function(o) return line(1, { optimizer = o }) end
+        local a, b, alone = model_with(shared), model_with(shared), model_with(moth.optimizers.Adam { 0.5, 0.5 })
+        for _ = 1, 3 do
+            local expected = step(alone)
+            assert.equal(expected, step(a))
+            assert.equal(expected, step(b))
+        end
+        assert.same({ 3, 3 }, { shared.iterations, b.optimizer.iterations })
+        assert.equal(shared, a.optimizer)
+        assert.equal(0.5, b.optimizer.config.beta_1)
+        shared.learning_rate = 0.125
+        assert.equal(0.125, model_with(shared).optimizer.learning_rate)
+        a:compile { optimizer = shared, loss = "mse" }
+        assert.equal(shared, a.optimizer)
+        assert.equal(0, shared.iterations)
+    end)
+end)
+
 describe("a metric", function()
     it("may have a name of its own", function()
         local function far(t, p) return (t - p):abs():mean(2) end

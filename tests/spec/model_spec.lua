@@ -520,6 +520,10 @@ describe("mistakes are told in one line with the nearest name", function()
         { 'moth.optimizers has no "Adma"; did you mean "Adam"?', function() return moth.optimizers.Adma end },
         { "did you mean 'momentum'?", function() moth.optimizers.SGD { momentun = 0.9 } end },
         { "loss is missing", function() net():compile { optimizer = "sgd" } end },
+        { "outputs must be what moth.Input or a layer called on one gives; got a moth.layer", function()
+            moth.Model { inputs = moth.Input { 3 }, outputs = layers.Dense { 3 } }
+        end },
+        { 'outputs["x"] must be what', function() moth.Model { inputs = moth.Input { 3 }, outputs = { x = 3 } } end },
         { "loss_weights: the weight of output", function() net():compile { loss = "mse", loss_weights = "x" } end },
         { "must be a finite number", function() net():compile { loss = "mse", loss_weights = { 0 / 0 } } end },
         { "option 'units' is missing", function() layers.Dense {} end },
