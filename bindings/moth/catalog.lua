@@ -106,6 +106,10 @@ setmetatable(nouns, { __mode = "k" })
 local function describe_layers(name, given)
     for key, value in pairs(given) do
         if type(value) == "userdata" and core.is_layer(value) then
+            if #value.weights > 0 then
+                options.fail(("%s: %s has weights already, which it would not share; give a new layer"):format(name,
+                    value.name))
+            end
             given[key] = { class = value.type, config = value.config }
         elseif type(value) == "userdata" and core.is_model(value) then
             options.fail(name .. ": takes a layer; a model cannot stand inside one")

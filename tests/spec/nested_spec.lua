@@ -36,6 +36,12 @@ describe("a model called on a symbol", function()
         has(support.fails(function() layers.Bidirectional(base()) end), "Bidirectional: takes a layer; a model cannot")
     end)
 
+    it("does not lend its layers to wrappers, which would not share their weights", function()
+        local used = base().layers[1]
+        has(support.fails(function() layers.TimeDistributed(used) end),
+            "TimeDistributed: " .. used.name .. " has weights already, which it would not share")
+    end)
+
     it("counts as much as by itself", function()
         local inner = base()
         local outer = moth.Sequential { inner, layers.Dense { 1 } }
