@@ -2,6 +2,7 @@
  * REPL of moth/repl.lua. */
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,6 +303,7 @@ static void set_locale(void)
 int main(int argc, char **argv)
 {
     set_locale();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of that file, not the end of a training */
     command_line line = { .argc = argc, .argv = argv };
     read_command_line(&line);
     int code = EXIT_SUCCESS;

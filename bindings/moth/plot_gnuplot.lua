@@ -118,6 +118,9 @@ local scratch = { __close = function(names)
     end
 end }
 
+-- How a whole file ends: where a disk is full gnuplot stops in the middle and says nothing.
+local endings = { svg = "</svg>%s*$", png = "IEND....$", pdf = "%%%%EOF%s*$" }
+
 -- What gnuplot makes of a figure, as the bytes of a file.
 local function draw(figure, kind, path)
     local names <close> = setmetatable({ os.tmpname(), os.tmpname() }, scratch)
@@ -127,7 +130,9 @@ local function draw(figure, kind, path)
     if code == 127 then
         options.fail("plot: gnuplot draws the files, and it is not installed (apt install gnuplot-nox); "
             .. "without a file the plot is drawn in the terminal")
-    elseif not done or bytes == "" then
+    elseif not done or not bytes:find(endings[kind]) then
+        -- One that succeeded has at most warnings to say.
+        output = done and "its output is cut off; is the disk full?" or output
         local reason = output:gsub("%s+", " "):gsub("^ ", ""):sub(1, 300)
         options.fail(("plot: gnuplot could not write %s: %s"):format(options.show(path), options.show(reason)))
     end

@@ -172,6 +172,51 @@ describe("moth script", function()
         assert.matches("standard output", err)
     end)
 
+    it("survives a file that may not grow: an error, and the file as it was", function()
+        local directory = os.tmpname()
+        os.remove(directory)
+        assert(os.execute("mkdir " .. directory))
+        finally(function() os.execute("rm -r " .. directory) end)
+        local path = script [[
+            local path, big = ...
+            local layers = moth.layers
+            local model = moth.Sequential { layers.Dense { big and 5000 or 2, input_shape = { 9 } } }
+            model:compile { loss = "mse" }
+            local x, y = moth.ones(2, 9), moth.ones(2, big and 5000 or 2)
+            local callbacks = moth.callbacks
+            for name, f in pairs {
+                save = function() model:save(path .. "/m") end,
+                checkpoint = function()
+                    model:fit(x, y, { verbose = 0, callbacks = { callbacks.ModelCheckpoint { path .. "/m" } } })
+                end,
+                npy = function() moth.save_npy(path .. "/t", moth.ones(big and 50000 or 5)) end,
+                plot = function() moth.plot { y = { 1, 2 }, file = path .. "/p.png" } end,
+            } do
+                local fine, message = pcall(f)
+                print(name, fine or message:match ": (cannot write: .*)$" or message:match '"(its .*)"$')
+            end
+            print(#moth.load_model(path .. "/m"):get_weights()[2], #moth.load_npy(path .. "/t"))]]
+        local words = "$moth -l moth " .. path .. " " .. directory .. " %s; ls -A " .. directory
+        local function sorted(text)
+            local lines = {}
+            for line in text:gmatch "[^\n]+" do
+                lines[#lines + 1] = line
+            end
+            table.sort(lines)
+            return lines
+        end
+        local function expected(saved, plotted)
+            return { "2\t5", "checkpoint\t" .. saved, "m", "npy\t" .. saved, "p.png", "plot\t" .. plotted,
+                "save\t" .. saved, "t" }
+        end
+        assert.same(expected("true", "true"), sorted((shell(words:format ""))))
+        local plotted = support.read(directory .. "/p.png")
+        local why = "cannot write: File too large"
+        assert.same(expected(why, "its output is cut off; is the disk full?"),
+            sorted((shell("ulimit -f 8; " .. words:format "big"))))
+        assert.equal(plotted, support.read(directory .. "/p.png"))
+    end)
+
     it("stops at Ctrl-C with 130, also in code that catches errors", function()
         local path = script "pcall(function() while true do end end) print 'cleaned up' error 'end'"
         local out, _, status = shell("$moth " .. path .. " & sleep 0.3; kill -INT $!; wait $!")
