@@ -154,13 +154,11 @@ local function record(found)
     return json.encode { path = found.path, text = found.text, probability = found.least, digits = json.list(digits) }
 end
 
--- What was seen of a picture in which no digit was found; nil where it is no picture.
+-- What was seen of a picture in which no digit was found.
 local function look_for_ink(path)
-    local fine, picture = pcall(load, path)
-    if fine then
-        local seen, ink = core.image_ink(picture)
-        return { steps = { seen = seen, ink = ink }, digits = {}, width = picture.shape[2] }
-    end
+    local picture = load(path)
+    local seen, ink = core.image_ink(picture)
+    return { steps = { seen = seen, ink = ink }, digits = {}, width = picture.shape[2] }
 end
 
 local function report(message)
@@ -190,13 +188,16 @@ function predict.run(words)
     local status = 0
     for i, path in ipairs(paths) do
         local fine, found = pcall(look, model, path)
-        local picture = read["--explain"]
-        local steps = picture and i == #paths and (fine and found or look_for_ink(path))
-        if steps then
-            local drawn, problem = pcall(explain, picture, steps)
+        local target = i == #paths and read["--explain"]
+        local seen, steps = fine, found
+        if target and not fine then
+            seen, steps = pcall(look_for_ink, path)
+        end
+        if target and seen then
+            local drawn, problem = pcall(explain, target, steps)
             status = drawn and status or report(problem)
             if drawn and not fine then
-                found = ("%s; %s shows how far it came"):format(found, picture)
+                found = ("%s; %s shows how far it came"):format(found, target)
             end
         end
         if not fine then
