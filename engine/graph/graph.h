@@ -19,6 +19,7 @@ typedef struct moth_node {
     moth_tensor **saved_out; /* n_out; eager: outputs that the gradient needs, without history (no cycle); or NULL */
     uint64_t *out_version;
     bool symbolic;
+    bool in_order; /* recorded: it reads variables as the effects before it left them, not as the run found them */
     struct moth_callback *owner;   /* what an op that was made at run time stands on; released with the node */
     struct moth_node *doomed_next; /* while being freed */
     bool released;                 /* backward ran and let go of what was saved */

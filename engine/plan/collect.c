@@ -314,6 +314,7 @@ static moth_status add_step(collector *c, moth_node *node, bool effect_only)
         step *s = &c->plan->steps[index];
         memcpy(s->in, in, (size_t)node->n_in * sizeof *in);
         s->effect = node->op->mutates != 0;
+        s->in_order = node->in_order;
         s->effect_only = effect_only || s->effect;
         find_visit(&c->seen, node)->step = index;
     }

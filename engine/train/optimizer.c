@@ -226,7 +226,12 @@ static moth_status emit_constraint(moth_pass *pass, moth_tensor *parameter, cons
     if (moth_value_kind_of(constraint) == MOTH_NIL) {
         return MOTH_OK;
     }
-    moth_tensor *in[2] = { parameter, moth_constrain(pass, constraint, parameter) }, *none[1];
+    /* A trace reads variables as they are before all effects, but here the update comes first. */
+    moth_tensor *updated = MOTH_DO(pass->scope, contiguous, NULL, parameter);
+    if (updated && updated->node) {
+        updated->node->in_order = true;
+    }
+    moth_tensor *in[2] = { parameter, moth_constrain(pass, constraint, updated) }, *none[1];
     if (pass->scope->status == MOTH_OK) {
         pass->scope->emit(pass->scope, moth_op_of(pass->ctx, MOTH_OP_assign), NULL, 2, in, none);
     }

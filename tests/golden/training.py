@@ -9,6 +9,9 @@ CLASSES = 3
 DENSE = [("Dense", {"units": 8, "activation": "tanh"}), ("Dense", {"units": CLASSES, "activation": "softmax"})]
 L2 = [("Dense", {"units": 8, "activation": "relu", "kernel_regularizer": "l2", "bias_regularizer": "l1"}),
       ("Dense", {"units": CLASSES, "activation": "softmax", "activity_regularizer": "l2"})]
+CONSTRAINTS = [("Dense", {"units": 8, "activation": "relu", "kernel_constraint": "unit_norm",
+                          "bias_constraint": "non_neg"}),
+               ("Dense", {"units": CLASSES, "activation": "softmax", "kernel_constraint": "non_neg"})]
 
 # Samples, the batch size and what fit is told; "weights" says how samples are weighted.
 FITS = [
@@ -23,6 +26,9 @@ FITS = [
      "fit": {"epochs": 2}},
     {"name": "regularizers", "layers": L2, "fit": {"epochs": 3, "validation_split": 0.3}},
     {"name": "regularizers and sample weights", "layers": L2, "weights": "sample", "fit": {"epochs": 2}},
+    {"name": "constraints", "layers": CONSTRAINTS, "fit": {"epochs": 3, "validation_split": 0.3}},
+    {"name": "constraints and clipping", "layers": CONSTRAINTS,
+     "optimizer": ("Adam", {"learning_rate": 0.05, "global_clipnorm": 0.5}), "fit": {"epochs": 2}},
     {"name": "validation every second epoch", "fit": {"epochs": 4, "validation_split": 0.3, "validation_freq": 2}},
     {"name": "mean squared error", "loss": "mse", "fit": {"epochs": 3, "validation_split": 0.3}},
     {"name": "momentum", "optimizer": ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}),
