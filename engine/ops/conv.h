@@ -10,6 +10,7 @@
 #define MOTH_OPS_CONV_H
 
 #include "ops/nn_util.h"
+#include "ops/tile.h"
 
 /* Slots of the attributes; a list has its length in front, and an empty one stands for its default. */
 enum {
@@ -65,19 +66,6 @@ void moth_conv_fill_pos(const moth_conv *s, int32_t *pos);
 void moth_conv_fill_off(const moth_conv *s, int32_t *off);
 
 /* ---- the product (conv_product.c) ---- */
-
-#if defined(__AVX512F__)
-#define MOTH_VECTOR_BYTES 64
-#define MOTH_TILE_VECTORS 4
-#elif defined(__AVX2__)
-#define MOTH_VECTOR_BYTES 32
-#define MOTH_TILE_VECTORS 2
-#else
-#define MOTH_VECTOR_BYTES 16
-#define MOTH_TILE_VECTORS 2
-#endif
-#define MOTH_VECTOR ((int)(MOTH_VECTOR_BYTES / sizeof(moth_real))) /* lanes of a vector */
-#define MOTH_LANES_MAX (MOTH_TILE_VECTORS * MOTH_VECTOR)           /* lanes of a tile */
 
 /* c[r, l] += sum over k < n of a[row r, index[k]] b[k, l] for r < rows, l < lanes.
  * Row r of a begins at a + a_row[r] (or a + r a_step), row r of c at c + c_row[r] (or c + r c_step). Lanes come in

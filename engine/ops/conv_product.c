@@ -5,59 +5,47 @@
 
 #include "ops/conv.h"
 
-enum {
-    ROWS = 6,
-    CHUNK = 512 /* products between two visits to c: its part of b fits the second-level cache beside a */
-};
-
-typedef moth_real vector __attribute__((vector_size(MOTH_VECTOR_BYTES)));
-typedef moth_real memory_vector __attribute__((vector_size(MOTH_VECTOR_BYTES), aligned(sizeof(moth_real)), may_alias));
-
-/* Accumulators live in registers only where every loop over them is unrolled before arrays are looked at. */
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
+/* Products between two visits to c: its part of b fits the second-level cache beside a. */
+enum { CHUNK = 512 };
 
 typedef struct tile {
     int64_t n, b_step;
     const int32_t *index;
     const moth_real *b, *start;
-    const moth_real *a[ROWS];
-    moth_real *c[ROWS];
+    const moth_real *a[MOTH_TILE_ROWS];
+    moth_real *c[MOTH_TILE_ROWS];
     int64_t rows; /* the rest repeats the last of them */
 } tile;
 
-#define MULTIPLY_ROW(r)                                                                \
-    UNROLL for (int v = 0; v < vectors; v++)                                           \
-    {                                                                                  \
-        const moth_real *from = a##r + index[k];                                       \
-        if (a_lanes) {                                                                 \
-            acc[r][v] += *(const memory_vector *)(from + v * MOTH_VECTOR) * factor[v]; \
-        } else {                                                                       \
-            acc[r][v] += *from * factor[v];                                            \
-        }                                                                              \
+#define MULTIPLY_ROW(r)                                                                     \
+    MOTH_UNROLL for (int v = 0; v < vectors; v++)                                           \
+    {                                                                                       \
+        const moth_real *from = a##r + index[k];                                            \
+        if (a_lanes) {                                                                      \
+            acc[r][v] += *(const moth_memory_vector *)(from + v * MOTH_VECTOR) * factor[v]; \
+        } else {                                                                            \
+            acc[r][v] += *from * factor[v];                                                 \
+        }                                                                                   \
     }
 
 static inline __attribute__((always_inline)) void run_tile(const tile *t, int vectors, bool a_lanes)
 {
-    vector acc[ROWS][MOTH_TILE_VECTORS], factor[MOTH_TILE_VECTORS];
-    UNROLL for (int r = 0; r < ROWS; r++)
+    moth_vector acc[MOTH_TILE_ROWS][MOTH_TILE_VECTORS], factor[MOTH_TILE_VECTORS];
+    MOTH_UNROLL for (int r = 0; r < MOTH_TILE_ROWS; r++)
     {
         const moth_real *from = t->start ? t->start : t->c[r];
-        UNROLL for (int v = 0; v < vectors; v++)
+        MOTH_UNROLL for (int v = 0; v < vectors; v++)
         {
-            acc[r][v] = *(const memory_vector *)(from + v * MOTH_VECTOR);
+            acc[r][v] = *(const moth_memory_vector *)(from + v * MOTH_VECTOR);
         }
     }
     const moth_real *a0 = t->a[0], *a1 = t->a[1], *a2 = t->a[2], *a3 = t->a[3], *a4 = t->a[4], *a5 = t->a[5];
     const moth_real *b = t->b;
     const int32_t *index = t->index;
     for (int64_t k = 0; k < t->n; k++) {
-        UNROLL for (int v = 0; v < vectors; v++)
+        MOTH_UNROLL for (int v = 0; v < vectors; v++)
         {
-            factor[v] = *(const memory_vector *)(b + v * MOTH_VECTOR);
+            factor[v] = *(const moth_memory_vector *)(b + v * MOTH_VECTOR);
         }
         b += t->b_step;
         MULTIPLY_ROW(0)
@@ -67,11 +55,11 @@ static inline __attribute__((always_inline)) void run_tile(const tile *t, int ve
         MULTIPLY_ROW(4)
         MULTIPLY_ROW(5)
     }
-    UNROLL for (int r = 0; r < ROWS; r++)
+    MOTH_UNROLL for (int r = 0; r < MOTH_TILE_ROWS; r++)
     {
-        UNROLL for (int v = 0; v < vectors; v++)
+        MOTH_UNROLL for (int v = 0; v < vectors; v++)
         {
-            *(memory_vector *)(t->c[r] + v * MOTH_VECTOR) = acc[r][v];
+            *(moth_memory_vector *)(t->c[r] + v * MOTH_VECTOR) = acc[r][v];
         }
     }
 }
@@ -126,9 +114,9 @@ static void run_lanes(const tile *t, int64_t lanes)
 /* A tile whose last vector reaches beyond the lanes of c works on a copy. */
 static void run_ragged(const tile *t, int64_t lanes)
 {
-    moth_real spill[ROWS][MOTH_LANES_MAX];
+    moth_real spill[MOTH_TILE_ROWS][MOTH_LANES_MAX];
     tile copy = *t;
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < MOTH_TILE_ROWS; r++) {
         const moth_real *from = t->start ? t->start : t->c[r];
         for (int64_t l = 0; l < MOTH_LANES_MAX; l++) {
             spill[r][l] = l < lanes ? from[l] : 0;
@@ -137,7 +125,7 @@ static void run_ragged(const tile *t, int64_t lanes)
     }
     copy.start = NULL;
     run_vectors(&copy, (lanes + MOTH_VECTOR - 1) / MOTH_VECTOR, false);
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < MOTH_TILE_ROWS; r++) {
         memcpy(t->c[r], spill[r], (size_t)lanes * sizeof(moth_real));
     }
 }
@@ -145,8 +133,8 @@ static void run_ragged(const tile *t, int64_t lanes)
 /* Rows beyond the last are the last one again: computed twice, to the same bits. */
 static void place_rows(const moth_conv_job *job, tile *t, int64_t first, int64_t lane)
 {
-    t->rows = min64(ROWS, job->rows - first);
-    for (int r = 0; r < ROWS; r++) {
+    t->rows = min64(MOTH_TILE_ROWS, job->rows - first);
+    for (int r = 0; r < MOTH_TILE_ROWS; r++) {
         int64_t row = min64(first + r, job->rows - 1);
         t->a[r] = job->a + (job->a_row ? job->a_row[row] : row * job->a_step) + (job->a_lanes ? lane : 0);
         t->c[r] = job->c + (job->c_row ? job->c_row[row] : row * job->c_step) + lane;
@@ -164,7 +152,7 @@ void MOTH_CONV_PRODUCT(const moth_conv_job *job)
                        .b = b + k * job->b_step,
                        .b_step = job->b_step,
                        .start = job->start && k == 0 ? job->start + lane : NULL };
-            for (int64_t row = 0; row < job->rows; row += ROWS) {
+            for (int64_t row = 0; row < job->rows; row += MOTH_TILE_ROWS) {
                 place_rows(job, &t, row, lane);
                 if (job->a_lanes) {
                     run_lanes(&t, lanes);
