@@ -103,8 +103,8 @@ static void forward_step(const moth_cell *cell, int64_t tile, int64_t rows, int6
         if (h && half == 0) {
             moth_cell_product(cell, tile, rows, h, k > 0 ? pitch : n, 2, product);
         } else if (h) {
-            moth_gemm(false, false, rows, n, n, reals(&call->out[RESET]) + start.at * n, pitch, cell->recurrent + 2 * n,
-                      3 * n, 0, product, n);
+            MOTH_PRODUCT(false, false, rows, n, n, reals(&call->out[RESET]) + start.at * n, pitch,
+                         cell->recurrent + 2 * n, 3 * n, 0, product, n);
         }
         for (int64_t r = 0; r < rows; r++) {
             moth_step step = moth_cell_step(cell, tile + r, k);
@@ -200,7 +200,7 @@ static void backward_step(const moth_cell *cell, int64_t tile, int64_t rows, int
         moth_step step = moth_cell_step(cell, tile + r, k);
         unmix_state(cell, &step, dh + r * n);
     }
-    moth_gemm(false, true, rows, n, n, dz + 2 * n, pitch, cell->recurrent + 2 * n, 3 * n, 0, dreset, n);
+    MOTH_PRODUCT(false, true, rows, n, n, dz + 2 * n, pitch, cell->recurrent + 2 * n, 3 * n, 0, dreset, n);
     for (int64_t r = 0; r < rows; r++) {
         moth_step step = moth_cell_step(cell, tile + r, k);
         leave_out(cell, step.row, dreset + r * n);

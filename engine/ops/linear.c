@@ -5,6 +5,7 @@
  * The bias is laid down first and the product added to it, so y is written while it is warm. Saved: x and w.
  * dx = dy w^T (rows of the batch), dw = x^T dy and db = column sums of dy (rows of the weight). */
 #include "ops/nn_util.h"
+#include "ops/product.h"
 
 static moth_status linear_infer(moth_infer *q)
 {
@@ -33,16 +34,14 @@ static bool linear_rows(const moth_call *call, int64_t r0, int64_t r1, moth_work
     const moth_arg *x = &call->in[0], *w = &call->in[1];
     int64_t k = w->shape[0], n = w->shape[1], per_row = span(x->shape, 1, x->rank - 1);
     const moth_real *b = call_has(call, 2) ? reals(&call->in[2]) : NULL;
-    for (int64_t r = r0 * per_row; r < r1 * per_row; r += MOTH_ROW_TILE) {
-        int64_t rows = min64(MOTH_ROW_TILE, r1 * per_row - r);
-        moth_real *y = reals(&call->out[0]) + r * n;
-        for (int64_t i = 0; b && i < rows; i++) {
-            for (int64_t j = 0; j < n; j++) {
-                y[i * n + j] = b[j];
-            }
+    int64_t first = r0 * per_row, rows = (r1 - r0) * per_row;
+    moth_real *y = reals(&call->out[0]) + first * n;
+    for (int64_t i = 0; b && i < rows; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            y[i * n + j] = b[j];
         }
-        moth_gemm(false, false, rows, n, k, reals(x) + r * k, k, reals(w), n, b ? 1 : 0, y, n);
     }
+    MOTH_PRODUCT(false, false, rows, n, k, reals(x) + first * k, k, reals(w), n, b ? 1 : 0, y, n);
     return true;
 }
 

@@ -7,6 +7,7 @@
  * trans_a and trans_b read the last two dims of a side swapped. Saved: both inputs. The gradient is again a product,
  * with flags instead of transposed copies: da = dy op(b)^T, db = op(a)^T dy. */
 #include "ops/nn_util.h"
+#include "ops/product.h"
 
 enum { TRANS_A, TRANS_B };
 
@@ -121,10 +122,9 @@ static void flat_rows(const moth_call *call, int64_t r0, int64_t r1)
     sizes(call->attrs, a->rank, a->shape, b->rank, b->shape, &m, &k, &kb, &n);
     int64_t per_row = span(y->shape, 1, a->rank - 1); /* rows of the product in one row of y */
     int64_t lda = a->shape[a->rank - 1], ldb = b->rank == 1 ? 1 : b->shape[1];
-    for (int64_t r = r0 * per_row; r < r1 * per_row; r += MOTH_ROW_TILE) {
-        int64_t rows = min64(MOTH_ROW_TILE, r1 * per_row - r);
-        moth_gemm(ta, tb, rows, n, k, reals(a) + (ta ? r : r * lda), lda, reals(b), ldb, 0, reals(y) + r * n, n);
-    }
+    int64_t first = r0 * per_row;
+    MOTH_PRODUCT(ta, tb, (r1 - r0) * per_row, n, k, reals(a) + (ta ? first : first * lda), lda, reals(b), ldb, 0,
+                 reals(y) + first * n, n);
 }
 
 static void vector_rows(const moth_call *call, int64_t r0, int64_t r1)
@@ -133,8 +133,8 @@ static void vector_rows(const moth_call *call, int64_t r0, int64_t r1)
     bool tb = call->attrs->i[TRANS_B] != 0 && b->rank == 2;
     int64_t k = call->in[0].shape[0], ldb = b->rank == 1 ? 1 : b->shape[1];
     for (int64_t r = r0; r < r1; r += MOTH_ROW_TILE) {
-        moth_gemm(false, tb, 1, min64(MOTH_ROW_TILE, r1 - r), k, reals(&call->in[0]), k, reals(b) + (tb ? r * ldb : r),
-                  ldb, 0, reals(&call->out[0]) + r, r1 - r);
+        MOTH_PRODUCT(false, tb, 1, min64(MOTH_ROW_TILE, r1 - r), k, reals(&call->in[0]), k,
+                     reals(b) + (tb ? r * ldb : r), ldb, 0, reals(&call->out[0]) + r, r1 - r);
     }
 }
 
@@ -162,8 +162,8 @@ static void batched_rows(const moth_call *call, int64_t r0, int64_t r1)
             rest /= y->shape[d];
         }
         at[0] = rest;
-        moth_gemm(call->attrs->i[TRANS_A] != 0, call->attrs->i[TRANS_B] != 0, m, n, k, stack_matrix(a, y, at),
-                  a->shape[a->rank - 1], stack_matrix(b, y, at), b->shape[b->rank - 1], 0, reals(y) + p * m * n, n);
+        MOTH_PRODUCT(call->attrs->i[TRANS_A] != 0, call->attrs->i[TRANS_B] != 0, m, n, k, stack_matrix(a, y, at),
+                     a->shape[a->rank - 1], stack_matrix(b, y, at), b->shape[b->rank - 1], 0, reals(y) + p * m * n, n);
     }
 }
 

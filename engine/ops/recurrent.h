@@ -6,6 +6,7 @@
 
 #include "ops/kept.h"
 #include "ops/nn_util.h"
+#include "ops/product.h"
 #include "ops/real.h"
 #include "ops/recurrent_codes.h"
 
@@ -212,7 +213,7 @@ static inline void moth_cell_product(const moth_cell *cell, int64_t tile, int64_
 {
     const int64_t n = cell->units, width = gates * n;
     if (!cell->kept.on) {
-        moth_gemm(false, false, rows, width, n, h, pitch, cell->recurrent, cell->width, 0, product, width);
+        MOTH_PRODUCT(false, false, rows, width, n, h, pitch, cell->recurrent, cell->width, 0, product, width);
         return;
     }
     const moth_kept kept = moth_kept_from(cell, tile, 0);
@@ -226,7 +227,7 @@ static inline void moth_cell_product_back(const moth_cell *cell, int64_t tile, i
 {
     const int64_t n = cell->units;
     if (!cell->kept.on) {
-        moth_gemm(false, true, rows, n, gates * n, d, pitch, cell->recurrent, cell->width, add ? 1 : 0, dh, n);
+        MOTH_PRODUCT(false, true, rows, n, gates * n, d, pitch, cell->recurrent, cell->width, add ? 1 : 0, dh, n);
         return;
     }
     const moth_kept kept = moth_kept_from(cell, tile, 0);

@@ -5,6 +5,7 @@
  * Rows of the result are rows of the weight, so a plan cuts it by tiles of the weight and lets the update of a tile
  * follow at once. */
 #include "ops/nn_util.h"
+#include "ops/product.h"
 
 static moth_status weight_product_infer(moth_infer *q)
 {
@@ -30,10 +31,7 @@ static bool weight_product_rows(const moth_call *call, int64_t r0, int64_t r1, m
     const moth_arg *x = &call->in[0], *g = &call->in[1];
     int64_t n = g->shape[g->rank - 1], k = x->shape[x->rank - 1];
     int64_t rows = span(x->shape, 0, x->rank - 1);
-    for (int64_t r = r0; r < r1; r += MOTH_ROW_TILE) { /* (rows of w, batch) (batch, N) */
-        moth_gemm(true, false, min64(MOTH_ROW_TILE, r1 - r), n, rows, reals(x) + r, k, reals(g), n, 0,
-                  reals(&call->out[0]) + r * n, n);
-    }
+    MOTH_PRODUCT(true, false, r1 - r0, n, rows, reals(x) + r0, k, reals(g), n, 0, reals(&call->out[0]) + r0 * n, n);
     return true;
 }
 
