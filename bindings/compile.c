@@ -151,6 +151,7 @@ static void add_result(lua_State *L, mothb_program *p, moth_tensor *t, int posit
     if (p->n_results == MOTHB_MAX_RESULTS) {
         mothb_error(L, "a compiled function gives at most %d tensors", MOTHB_MAX_RESULTS);
     }
+    t = moth_trace_value(mothb_ctx(L), t);
     if (moth_tensor_is_symbolic(t)) {
         MOTHB_CALL(L, moth_tensor_alias(mothb_ctx(L), t, &p->result[p->n_results]));
     } else {

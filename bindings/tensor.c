@@ -10,9 +10,9 @@
 
 static const char methods_key = 0;
 
-void mothb_check_concrete(lua_State *L, const moth_tensor *t, const char *what)
+void mothb_check_concrete(lua_State *L, moth_tensor *t, const char *what)
 {
-    if (moth_tensor_is_symbolic(t)) {
+    if (moth_tensor_is_symbolic(moth_trace_value(mothb_ctx(L), t))) {
         mothb_raise(L, moth_fail(mothb_ctx(L), MOTH_ERR_TRACING, "%s: value not known while tracing", what));
     }
 }

@@ -24,7 +24,7 @@ moth_tensor *mothb_operand(lua_State *L, int index, moth_dtype like);
 bool mothb_traced(lua_State *L, const moth_tensor *t);
 
 /* Raises "value not known while tracing" where that is so. */
-void mothb_check_concrete(lua_State *L, const moth_tensor *t, const char *what);
+void mothb_check_concrete(lua_State *L, moth_tensor *t, const char *what);
 
 /* What becomes of t in place: checked before the new value is computed (it may save t), then stored. The value is the
  * tensor on top of the stack and has t's shape. `what` names the method in messages. */

@@ -26,10 +26,10 @@ end
 
 --- Compiles a function of tensors. It is traced: it runs once for each signature (types, shapes up to the number of
 --- rows, values of other arguments) with tensors whose values are not known, and what it did to them is then run
---- natively. Lua numbers that it uses are constants of the trace; tensors from outside are read at each run, and
---- assignments to them are made at its end; arguments are never changed. Results can be differentiated, with the same
---- numbers as without compile. With an optimizer the function is a training step: its first result is the loss, and
---- every tensor from outside that has requires_grad is updated.
+--- natively. Lua numbers that it uses are constants of the trace; tensors from outside are read at each run, and what
+--- it changes of them is written at the end of a run; arguments are never changed. Results can be differentiated.
+--- Numbers are the same as without compile. With an optimizer the function is a training step: its first result is the
+--- loss, and every tensor from outside that has requires_grad is updated.
 ---@param f fun(...: moth.Tensor): ... tensors, numbers, strings, booleans and nil in; tensors (and constants) out
 ---@param settings? { training?: boolean, optimizer?: any }
 ---@return fun(...): ...

@@ -19,6 +19,13 @@ typedef struct application {
 
 enum { STACK_INPUTS = 16, MAX_OUTPUTS = 8 };
 
+/* Input i as the op reads it: while tracing, what was assigned to a variable before. */
+static moth_tensor *input_read(const application *a, int i)
+{
+    bool read = a->in[i] && a->ctx->trace && !moth_op_bit(a->op->mutates, i);
+    return read ? moth_trace_value(a->ctx, a->in[i]) : a->in[i];
+}
+
 static moth_status check_inputs(application *a)
 {
     const moth_op *op = a->op;
@@ -27,7 +34,7 @@ static moth_status check_inputs(application *a)
                          op->max_in, a->n_in);
     }
     for (int i = 0; i < a->n_in; i++) {
-        const moth_tensor *t = a->in[i];
+        const moth_tensor *t = input_read(a, i);
         if (!t && i < op->min_in) {
             return moth_fail(a->ctx, MOTH_ERR_ARGUMENT, "%s: tensor %d is missing", op->name, i + 1);
         }
@@ -87,9 +94,15 @@ static moth_status infer_outputs(application *a)
  * itself, because its identity is where the gradient goes. */
 static moth_status record_input(application *a, moth_node *node, int i)
 {
-    moth_tensor *t = a->in[i];
+    moth_tensor *t = input_read(a, i);
     if (!t) {
         return MOTH_OK;
+    }
+    if (t != a->in[i] && a->in[i]->requires_grad) { /* its gradient would belong to the value before */
+        return moth_fail(a->ctx, MOTH_ERR_STATE,
+                         "%s: the traced function has changed this tensor with requires_grad in place and cannot read "
+                         "it afterwards",
+                         a->op->name);
     }
     if (a->symbolic && t->node && t->storage) {
         return moth_fail(a->ctx, MOTH_ERR_STATE,

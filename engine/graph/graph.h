@@ -77,6 +77,10 @@ void moth_trace_begin(moth_ctx *ctx, moth_graph *graph); /* graph zeroed by this
 void moth_trace_end(moth_ctx *ctx, moth_graph *graph);   /* the graph keeps its effects until moth_graph_clear */
 void moth_graph_clear(moth_graph *graph);
 
+/* What an op that reads t gets while tracing: the value that was last assigned to it, borrowed, or t itself. So a
+ * traced function computes with its own changes, as it does eagerly, although they are made after the step. */
+moth_tensor *moth_trace_value(const moth_ctx *ctx, moth_tensor *t);
+
 /* A symbolic tensor of the given type and shape (dims < 0 count rows): a placeholder, an input of a plan. */
 moth_status moth_placeholder(moth_ctx *ctx, moth_dtype dtype, int rank, const int64_t *shape, moth_tensor **out);
 

@@ -116,3 +116,16 @@ moth_status moth_trace_effect(moth_ctx *ctx, moth_node *node)
     graph->effects[graph->n_effects++] = node;
     return MOTH_OK;
 }
+
+moth_tensor *moth_trace_value(const moth_ctx *ctx, moth_tensor *t)
+{
+    for (const moth_graph *graph = ctx->trace; graph; graph = graph->outer) {
+        for (int64_t i = graph->n_effects - 1; i >= 0; i--) {
+            const moth_node *node = graph->effects[i];
+            if (node->in[0] == t) {
+                return node->op == moth_op_of(ctx, MOTH_OP_assign) ? node->in[1] : t;
+            }
+        }
+    }
+    return t;
+}

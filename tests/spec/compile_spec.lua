@@ -305,17 +305,59 @@ describe("compile", function()
         assert.are.same(a:totable(), f(moth.zeros(9)):totable())
     end)
 
-    it("assigns to captured tensors at the end of a run", function()
-        local count, mean = moth.zeros(1), moth.zeros(2)
-        local f = moth.compile(function(x)
-            count:add_(1)
-            mean:copy_(x:mean(1))
-            return x:sum() + count:sum()
+    it("assigns to captured tensors at the end of a run, and computes with what it assigns", function()
+        local function results(wrap)
+            local count, mean = moth.zeros(1), moth.zeros(2)
+            local f = wrap(function(x)
+                count:add_(1)
+                mean:copy_(x:mean(1))
+                count[{ { 1, 1 } }] = count * 2 + mean[{ { 1, 1 } }]
+                return x:sum() + count:sum(), count, mean + 1
+            end)
+            local all = {}
+            for i = 1, 3 do
+                local a, b, c = f(moth.tensor({ { 1, 2 }, { 3, 4 } }) * i)
+                all[i] = { a:item(), b:totable(), c:totable(), count:totable(), mean:totable() }
+            end
+            return all
+        end
+        local eager = results(function(f) return f end)
+        assert.are.same({ 14, { 4 }, { 3, 4 }, { 4 }, { 2, 3 } }, eager[1])
+        assert.are.same(eager, results(moth.compile))
+    end)
+
+    it("knows no value of a captured tensor that it has changed", function()
+        for _, read in ipairs {
+            function(t) return t[1] end, function(t) return t:item() end, function(t) return t:totable() end,
+            function(t) return t < 3 end, tostring,
+        } do
+            local count = moth.zeros(1)
+            local f = moth.compile(function(x)
+                count:add_(1)
+                read(count)
+                return x
+            end)
+            support.refuses("value not known while tracing", f, moth.ones(2))
+            assert.are.same({ 0 }, count:totable())
+        end
+    end)
+
+    it("does not read a tensor with requires_grad after changing it", function()
+        local w = moth.tensor({ 2 }):requires_grad_()
+        local function halve() moth.no_grad(function() w:mul_(0.5) end) end
+        local reads = moth.compile(function(x)
+            halve()
+            return (x * w):sum()
         end)
-        assert.are.equal(10, f(moth.tensor({ { 1, 2 }, { 3, 4 } })):item())
-        assert.are.equal(11, f(moth.tensor({ { 1, 2 }, { 3, 4 } })):item())
-        assert.are.same({ 2 }, count:totable())
-        assert.are.same({ 2, 3 }, mean:totable())
+        support.refuses("mul: the traced function has changed this tensor with requires_grad in place", reads,
+            moth.ones(3))
+        local changes_last = moth.compile(function(x)
+            local y = (x * w):sum()
+            halve()
+            return y
+        end)
+        assert.are.equal(6, changes_last(moth.ones(3)):item())
+        assert.are.same({ 1 }, w:totable())
     end)
 
     it("inlines compiled functions", function()
