@@ -30,6 +30,15 @@ static moth_status dropout_call(moth_layer *layer, moth_pass *pass, moth_layer_i
     return pass->scope->status;
 }
 
+/* Keras 2 took a rate of 1 for no dropout, so it may not be what is meant. */
+static moth_status dropout_setup(moth_layer *layer, moth_ctx *ctx)
+{
+    if (moth_config_number(layer->config, "rate") == 1) {
+        moth_log(ctx, "%s: a rate of 1 sets all values to 0 in training", layer->type->entry.name);
+    }
+    return MOTH_OK;
+}
+
 static const moth_option dropout_options[] = {
     SHARE("rate", "share of values that are set to 0 in training"),
     MOTH_OPTIONS_END,
@@ -37,6 +46,7 @@ static const moth_option dropout_options[] = {
 
 const moth_layer_type moth_layer_Dropout = {
     .entry = { "Dropout", "sets values to 0 at random in training, scales the others up", dropout_options },
+    .setup = dropout_setup,
     .call = dropout_call,
 };
 

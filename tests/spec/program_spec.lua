@@ -471,6 +471,11 @@ describe("moth options", function()
             { out, err, status })
     end)
 
+    it("says that a dropout rate of 1 drops everything", function()
+        local out, err, status = shell [[$moth -e "moth.layers.Dropout(0.9) moth.layers.Dropout(1)"]]
+        assert.same({ "", "moth: Dropout: a rate of 1 sets all values to 0 in training\n", 0 }, { out, err, status })
+    end)
+
     it("tells its version and how to use it", function()
         local out, _, status = shell "$moth --version"
         assert.same({ "moth " .. require("moth").version .. "\n", 0 }, { out, status })
