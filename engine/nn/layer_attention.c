@@ -5,7 +5,8 @@
  *   head n: softmax(q k^T / sqrt(key_dim)) v with q, k, v = linear(query), linear(key), linear(value)
  *
  * Called on one tensor it attends to itself. Steps of value and key that a mask leaves out are not looked at; the mask
- * of the query goes along to the result. */
+ * of the query goes along to the result, whose steps that do not count take all steps of the value alike, as in Keras.
+ */
 #include <math.h>
 #include <stdio.h>
 
@@ -123,14 +124,22 @@ static moth_tensor *hidden(moth_pass *pass, moth_tensor *scores, moth_tensor *ma
     return MOTH_DO(pass->scope, where, NULL, mask, scores, moth_emit_constant(pass->scope, -1e9));
 }
 
+/* The mask of an input hides columns (its steps are looked at) or rows (its steps look). */
+static moth_tensor *hidden_steps(moth_pass *pass, moth_tensor *scores, moth_tensor *mask, bool rows)
+{
+    if (!mask || !scores) {
+        return scores;
+    }
+    int64_t shape[4] = { mask->meta.shape[0], 1, 1, 1 };
+    shape[rows ? 2 : 3] = mask->meta.shape[1];
+    return hidden(pass, scores, moth_emit_reshape(pass->scope, mask, 4, shape));
+}
+
 static moth_tensor *masked(moth_layer *layer, moth_pass *pass, const moth_layer_io *io, moth_tensor *scores)
 {
+    scores = hidden_steps(pass, scores, io->mask[0], true);
     for (int i = io->n_in > 1 ? 1 : 0; i < io->n_in; i++) { /* of value and key */
-        moth_tensor *mask = io->mask[i];
-        if (mask && scores) {
-            int64_t shape[4] = { mask->meta.shape[0], 1, 1, mask->meta.shape[1] };
-            scores = hidden(pass, scores, moth_emit_reshape(pass->scope, mask, 4, shape));
-        }
+        scores = hidden_steps(pass, scores, io->mask[i], false);
     }
     if (scores && moth_config_bool(layer->config, "use_causal_mask")) {
         scores = hidden(pass, scores, causal_mask(pass, scores->meta.shape[2], scores->meta.shape[3]));

@@ -1,7 +1,8 @@
 /* Layers that make one tensor of several: element by element with broadcasting (of dims behind the batch; an input with
  * fewer dims is as if it had dims of 1 after the batch), one behind the other, or by a product.
  *
- * A step counts for the result where it counts for one of the inputs; inputs without a mask make all steps count. */
+ * A step counts for the result where it counts for one of the inputs; inputs without a mask make all steps count.
+ * In products, largest and smallest values the steps of an input that do not count take no part, as in Keras. */
 #include "nn/layer_options.h"
 
 static moth_status check_rows(moth_pass *pass, const moth_layer_io *io)
@@ -40,6 +41,36 @@ static moth_tensor *widened(moth_pass *pass, moth_tensor *x, int rank)
     return x;
 }
 
+/* The mask of steps (batch, time), to be broadcast over x once that is widened to the rank; NULL without one. */
+static moth_tensor *widened_mask(moth_pass *pass, moth_tensor *mask, const moth_tensor *x, int rank)
+{
+    if (!mask || !x || x->meta.rank < 2 || x->meta.shape[1] != mask->meta.shape[1]) {
+        return NULL;
+    }
+    int64_t shape[MOTH_MAX_RANK];
+    for (int d = 0; d < rank; d++) {
+        shape[d] = 1;
+    }
+    shape[0] = mask->meta.shape[0];
+    shape[rank - x->meta.rank + 1] = mask->meta.shape[1];
+    return moth_emit_reshape(pass->scope, mask, rank, shape);
+}
+
+/* x, and the other where the mask leaves x out. */
+static moth_tensor *filled(moth_pass *pass, moth_tensor *mask, moth_tensor *x, moth_tensor *other)
+{
+    return mask ? MOTH_DO(pass->scope, where, NULL, mask, x, other) : x;
+}
+
+/* Two operands of maximum or minimum: what does not count in one is taken from the other. *on: steps that count in y;
+ * afterwards those that count in the result, NULL if all do. */
+static void exchange_left_out(moth_pass *pass, moth_tensor **y, moth_tensor **on, moth_tensor **x, moth_tensor *mask)
+{
+    *x = filled(pass, mask, *x, *y);
+    *y = filled(pass, *on, *y, *x);
+    *on = *on && mask ? MOTH_DO(pass->scope, maximum, NULL, *on, mask) : NULL;
+}
+
 static moth_status merge(moth_pass *pass, moth_layer_io *io, moth_op_id op)
 {
     int rank = 0;
@@ -47,12 +78,21 @@ static moth_status merge(moth_pass *pass, moth_layer_io *io, moth_op_id op)
         rank = io->in[i]->meta.rank > rank ? io->in[i]->meta.rank : rank;
     }
     MOTH_TRY(check_rows(pass, io));
-    moth_tensor *y = widened(pass, io->in[0], rank);
+    bool product = op == MOTH_OP_mul, choice = op == MOTH_OP_maximum || op == MOTH_OP_minimum;
+    moth_tensor *y = widened(pass, io->in[0], rank), *on = widened_mask(pass, io->mask[0], io->in[0], rank);
+    y = product ? filled(pass, on, y, moth_emit_constant(pass->scope, 1)) : y;
     for (int i = 1; i < io->n_in; i++) {
-        y = MOTH_EMIT(pass->scope, moth_op_of(pass->ctx, op), NULL, y, widened(pass, io->in[i], rank));
+        moth_tensor *x = widened(pass, io->in[i], rank), *mask = widened_mask(pass, io->mask[i], io->in[i], rank);
+        if (product) {
+            x = filled(pass, mask, x, moth_emit_constant(pass->scope, 1));
+        } else if (choice) {
+            exchange_left_out(pass, &y, &on, &x, mask);
+        }
+        y = MOTH_EMIT(pass->scope, moth_op_of(pass->ctx, op), NULL, y, x);
     }
-    io->out[0] = y;
     io->out_mask = any_mask(pass, io);
+    on = product ? widened_mask(pass, io->out_mask, y, rank) : NULL;
+    io->out[0] = filled(pass, on, y, moth_emit_constant(pass->scope, 0));
     return pass->scope->status;
 }
 
