@@ -171,9 +171,13 @@ end
 
 local function heatmap_panel(values, rows, fields)
     local low, high = data.range(rows)
+    low, high = data.widened((low or 0) + 0.0, (high or 1) + 0.0)
+    if high - low > 1e300 then
+        options.fail(("plot.heatmap: values go from %.3g to %.3g, which no colours can show"):format(low, high))
+    end
     local panel = {
         kind = "heatmap", values = rows, palette = values.palette or "sequential", colorbar = true,
-        limits = { low or 0, high or 1 }, xlabel = values.xlabel, ylabel = values.ylabel,
+        limits = { low, high }, xlabel = values.xlabel, ylabel = values.ylabel,
         xnames = axis_names(values.xnames, "xnames", #rows[1]), ynames = axis_names(values.ynames, "ynames", #rows),
     }
     for key, value in pairs(fields or {}) do

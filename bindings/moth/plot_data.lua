@@ -292,6 +292,21 @@ function data.ticks(axis, count)
     return linear_ticks(axis.low, axis.high, count, axis.integers)
 end
 
+--- A range with room in it: one value, or values that differ by rounding alone, get a margin around them.
+---@param low number
+---@param high number
+---@param log? boolean  for a logarithmic axis
+---@return number low
+---@return number high
+function data.widened(low, high, log)
+    local largest = math.max(math.abs(low), math.abs(high))
+    if high - low > 1e-12 * largest then
+        return low, high
+    end
+    local margin = low == 0 and 1 or largest / 10
+    return log and low / 2 or low - margin, log and high * 2 or high + margin
+end
+
 --- An axis over the given lists: its range is never empty.
 ---@param lists number[][]
 ---@param settings { log?: boolean, limits?: number[], what: string }
@@ -305,9 +320,9 @@ function data.axis(lists, settings)
     if not low then
         options.fail(("plot: %s has no number%s to draw"):format(settings.what, log and " above 0" or ""))
     end
-    if low == high then
-        local margin = low == 0 and 1 or math.abs(low) / 10
-        low, high = log and low / 2 or low - margin, log and high * 2 or high + margin
+    low, high = data.widened(low + 0.0, high + 0.0, log)
+    if high - low > 1e300 then
+        options.fail(("plot: %s goes from %.3g to %.3g, which no axis can show"):format(settings.what, low, high))
     end
     local integers = true
     for _, list in ipairs(lists) do
@@ -336,9 +351,33 @@ function data.pad(axis, limits, share)
     return axis
 end
 
+local function whole(list)
+    for _, x in ipairs(list) do
+        if x ~= math.floor(x) or math.abs(x) > 2.0 ^ 40 then
+            return false
+        end
+    end
+    return true
+end
+
+-- Bins of whole numbers hold as many of them each: were they cut anywhere, equally frequent classes would not look so.
+local function whole_histogram(sorted, most)
+    local low, high = sorted[1], sorted[#sorted]
+    local width = math.ceil((high - low + 1) / most)
+    local edges, counts = {}, {}
+    for i = 0, math.ceil((high - low + 1) / width) do
+        edges[i + 1], counts[i] = low - 0.5 + i * width, i > 0 and 0 or nil
+    end
+    for _, x in ipairs(sorted) do
+        local bin = (x - low) // width + 1
+        counts[bin] = counts[bin] + 1
+    end
+    return edges, counts
+end
+
 --- Counts of values in bins of one width.
 ---@param values number[]
----@param bins? integer  default: by the rule of Freedman and Diaconis, 5 to `most`
+---@param bins? integer  default: by the rule of Freedman and Diaconis, 5 to `most`; a bin for whole numbers
 ---@param most integer
 ---@return number[] edges  one more than bins
 ---@return integer[] counts
@@ -354,7 +393,9 @@ function data.histogram(values, bins, most)
         options.fail("plot.histogram: values hold no finite number")
     end
     local low, high = sorted[1], sorted[#sorted]
-    if not bins then
+    if not bins and whole(sorted) then
+        return whole_histogram(sorted, most)
+    elseif not bins then
         local quartiles = sorted[math.ceil(0.75 * #sorted)] - sorted[math.ceil(0.25 * #sorted)]
         local width = 2 * quartiles / (#sorted) ^ (1 / 3)
         bins = width > 0 and math.ceil(math.min((high - low) / width, most)) or low == high and 5 or 10

@@ -152,6 +152,15 @@ describe("plots as files", function()
         assert.is_truthy(text:find("#d55e00", 1, true))
     end)
 
+    it("draws a heat map of equal values", function()
+        for _, value in ipairs { 0, 1, 0.25 } do
+            for _, palette in ipairs { "sequential", "diverging" } do
+                local text = svg_of({ { { value, value } }, palette = palette }, plot.heatmap)
+                assert.is_truthy(text:find(">" .. value .. "<", 1, true))
+            end
+        end
+    end)
+
     it("takes one column, as models predict it, as a list", function()
         assert.equal(svg_of { y = { 1, 3, 2 } }, svg_of { y = moth.tensor { { 1 }, { 3 }, { 2 } } })
     end)
@@ -437,6 +446,10 @@ describe("wrong plots are refused:", function()
         "plot: file must be the name of a file; got 5")
     refuses("limits upside down", function() plot { y = { 1 }, ylim = { 2, 1 } } end,
         "plot: ylim must be a pair { lowest, highest }; got a table")
+    refuses("what no axis can show", function() plot { y = { -1.7e308, 1.7e308 } } end,
+        "plot: y goes from -1.7e+308 to 1.7e+308, which no axis can show")
+    refuses("what no colours can show", function() plot.heatmap { { { -1.7e308, 1.7e308 } } } end,
+        "plot.heatmap: values go from -1.7e+308 to 1.7e+308, which no colours can show")
     refuses("style", function() plot { y = { 1 }, style = "lines" } end, '(did you mean "line"?)')
     refuses("nothing finite", function() plot { y = { 0 / 0 } } end, "plot: y has no number to draw")
     refuses("nothing above 0", function() plot { y = { -1, 0 }, ylog = true } end,
@@ -496,6 +509,24 @@ describe("plot data", function()
 
     it("never gives two ticks the same text", function()
         assert.are.equal("1G 1.0000001G 1.0000002G", ticks({ low = 1e9, high = 1.0000002e9 }, 3))
+    end)
+
+    it("has a bin for each whole number, or for as many in each", function()
+        local edges, counts = data.histogram({ 9, 0, 1, 2, 3, 4, 5, 6, 7, 8 }, nil, 60)
+        assert.are.equal(-0.5, edges[1])
+        assert.are.equal(9.5, edges[#edges])
+        assert.are.same({ 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, counts)
+        edges, counts = data.histogram({ 0.0, 3, 4, 5, 11 }, nil, 4)
+        assert.are.same({ -0.5, 2.5, 5.5, 8.5, 11.5 }, edges)
+        assert.are.same({ 1, 3, 0, 1 }, counts)
+    end)
+
+    it("widens an axis of one value, also where values differ by rounding alone", function()
+        for _, values in ipairs { { 7 }, { 0.3, 0.1 + 0.2 }, { 1e16, 1e16 + 2 } } do
+            local axis = data.axis({ values }, { what = "y" })
+            assert.is_true(axis.high - axis.low >= 0.19 * values[1])
+            assert.is_true(#data.ticks(axis, 5) < 20)
+        end
     end)
 
     it("counts values in bins, the last of which has both ends", function()
