@@ -36,7 +36,7 @@ Spec.__name = "moth.spec"
 
 local function show_option(value)
     if type(value) == "table" then
-        return value.class or "…"
+        return value.class or #value > 0 and "{ " .. table.concat(value, ", ") .. " }" or "…"
     end
     return options.show(value)
 end

@@ -5,7 +5,7 @@ return {
     approximate = "use the formula with tanh",
     augment = "what moth.image.augment gives",
     average = "how the classes are put together",
-    axis = "the dimension of the weights over which the norm is taken",
+    axis = "the dimension of the weights over which the norm is taken, or a list of them, from 1",
     backup_dir = "the folder of the backup",
     baseline = "the least that counts as an improvement",
     batch_size = "samples of a batch",

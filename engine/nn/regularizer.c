@@ -72,12 +72,25 @@ typedef struct moth_constraint {
 
 static const double EPSILON = 1e-7;
 
+/* Over one dim of the weight or several, counted from 1 or from the end. */
 static moth_tensor *norms(moth_pass *pass, const moth_value *config, moth_tensor *w)
 {
     moth_scope *scope = pass->scope;
-    moth_attrs attrs = { .i = { [MOTH_REDUCE_DIMS] = 1 } };
-    int64_t axis = moth_config_int(config, "axis"); /* of the weight, from 1 */
-    attrs.i[MOTH_REDUCE_DIMS + 1] = axis > 0 ? axis - 1 : axis;
+    int64_t axes[MOTH_MAX_RANK];
+    int n = moth_config_ints(config, "axis", axes, MOTH_MAX_RANK);
+    moth_attrs attrs = { .i = { [MOTH_REDUCE_DIMS] = n } };
+    bool good = n >= 1 && n <= MOTH_MAX_RANK;
+    for (int i = 0; good && i < n; i++) {
+        good = axes[i] != 0;
+        attrs.i[MOTH_REDUCE_DIMS + 1 + i] = axes[i] > 0 ? axes[i] - 1 : axes[i];
+    }
+    if (!good) {
+        moth_scope_fail(scope, moth_fail(pass->ctx, MOTH_ERR_ARGUMENT,
+                                         "%s: option 'axis' must name dimensions of the weight, counted from 1 or "
+                                         "with negative numbers from the end",
+                                         moth_spec_name(config)));
+        return NULL;
+    }
     attrs.i[MOTH_REDUCE_KEEPDIM] = 1;
     return MOTH_DO(scope, sqrt, NULL, MOTH_DO(scope, sum, &attrs, MOTH_DO(scope, square, NULL, w)));
 }
@@ -105,9 +118,9 @@ static moth_tensor *emit_non_neg(moth_pass *pass, const moth_value *config, moth
 }
 
 /* Keras counts the axis of a weight from 0; here positions count from 1. */
-#define AXIS(place)                                                                                       \
-    {                                                                                                     \
-        .name = "axis", .kind = MOTH_OPTION_INT, .fallback = "1", .position = place, .low = -8, .high = 8 \
+#define AXIS(place)                                                                                        \
+    {                                                                                                      \
+        .name = "axis", .kind = MOTH_OPTION_INTS, .fallback = "1", .position = place, .low = -8, .high = 8 \
     }
 static const moth_option max_norm_options[] = {
     { .name = "max_value", .kind = MOTH_OPTION_NUMBER, .fallback = "2", .position = 1, .high = MOTH_NO_LIMIT },
