@@ -31,7 +31,7 @@ local spec = {
     { "skip", "integer", default = 0, min = 0 },
     { "dtype", dtypes, default = "float32" },
     { "missing", "number", nan = true },
-    { "classes", "table" },
+    { "classes", options.names },
 }
 
 local function fail(path, message, ...)
@@ -53,6 +53,9 @@ local function places(path, wanted, names, count)
                 options.show(name))
         else
             for k, other in ipairs(names) do
+                if place and other == name then
+                    fail(path, "columns %d and %d are both named %s; give the place", place, k, options.show(name))
+                end
                 place = place or other == name and k or nil
             end
             if not place then
@@ -129,6 +132,9 @@ function csv.read(path, args)
         options.fail("datasets.csv: path must be a text; got " .. options.show(path))
     end
     local read = options.read(spec, args)
+    if read.classes and (read.target == nil or type(read.target) == "table") then
+        fail(path, "classes are the words of one target, and there is none")
+    end
     local file <close> = core.open_csv(path, read.delimiter, read.skip)
     local rows, count = file:size()
     local header = read.header

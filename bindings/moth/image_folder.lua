@@ -29,7 +29,7 @@ local spec = {
     { "size", picture_size },
     { "channels", { 1, 3, 4 } },
     { "grayscale", "boolean" },
-    { "classes", "table" },
+    { "classes", options.names },
     { "orient", "boolean", default = false },
 }
 
@@ -39,8 +39,17 @@ local function fail(message, ...)
     options.fail(("datasets.image_folder: " .. message):format(...))
 end
 
+local function check_folder(path)
+    local folder, reason = io.open(path .. "/.", "rb")
+    if not folder then
+        fail("%s: cannot open: %s", path, (reason:gsub("^.*: ", "")))
+    end
+    folder:close()
+end
+
 -- The folders in it, or the pictures in it, sorted; what begins with a dot is passed over.
 local function entries(path, folders)
+    check_folder(path)
     local list = {}
     for _, name in ipairs(core.list_directory(path)) do
         local folder = name:match "^(.*)/$"

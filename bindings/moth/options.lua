@@ -375,4 +375,19 @@ function options.read(spec, args)
     return values
 end
 
+--- A kind of option: a list of texts, no two the same.
+---@param value any
+---@return string[]? list
+---@return string? expected
+function options.names(value)
+    local list, seen = {}, {}
+    for i, name in ipairs(type(value) == "table" and value or {}) do
+        if type(name) ~= "string" or seen[name] then
+            return nil, "a list of names, no two the same"
+        end
+        list[i], seen[name] = name, true
+    end
+    return #list > 0 and next(value, #list) == nil and list or nil, "a list of names, no two the same"
+end
+
 return options

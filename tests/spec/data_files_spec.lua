@@ -95,6 +95,11 @@ describe("datasets.csv", function()
         has(support.fails(function() table_of(text, { seperator = ";" }) end), "unknown option")
         has(support.fails(function() table_of("1,2\n", { target = "a" }) end), "no row of names")
         has(support.fails(function() table_of("1,a\n", { target = 2, classes = { "b" } }) end), 'no class "a"')
+        has(support.fails(function() table_of("1,a\n", { target = 2, classes = { "a", "a" } }) end), "no two the same")
+        has(support.fails(function() table_of("1,7\n", { target = 2, classes = { 7 } }) end), "a list of names")
+        has(support.fails(function() table_of("1,2\n", { classes = { "a" } }) end), "words of one target")
+        has(support.fails(function() table_of("a,b,a\n1,2,3\n", { target = "a" }) end),
+            'columns 1 and 3 are both named "a"')
         has(support.fails(function() datasets.csv() end), "path must be a text")
         has(support.fails(function() datasets.csv(directory .. "/none.csv") end), "cannot open")
         has(support.fails(function() datasets.csv(directory) end), "a directory")
@@ -146,7 +151,14 @@ describe("datasets.image_folder", function()
         has(support.fails(function() datasets.image_folder(root) end), "cat/4.png: not a PNG, JPEG or BMP picture")
         os.remove(root .. "/cat/4.png")
         has(support.fails(function() datasets.image_folder(root .. "/ant") end), "holds no folder")
-        has(support.fails(function() datasets.image_folder(root, { classes = { "dog" } }) end), "hold no PNG")
+        has(support.fails(function() datasets.image_folder(root, { classes = { "dog" } }) end),
+            "/dog: cannot open: No such file")
+        has(support.fails(function() datasets.image_folder(root .. "/none") end), "/none: cannot open: No such file")
+        has(support.fails(function() datasets.image_folder(root .. "/cat/1.png") end), "1.png: cannot open: Not a dir")
+        for _, classes in ipairs { { "cat", "cat" }, { 1 }, {}, { cat = 0 } } do
+            has(support.fails(function() datasets.image_folder(root, { classes = classes }) end),
+                "classes must be a list of names, no two the same")
+        end
         has(support.fails(function() datasets.image_folder(root, { size = 0 }) end), "size must be")
         has(support.fails(function() datasets.image_folder(root, { channels = 2 }) end), "one of 1, 3, 4")
         has(support.fails(function() datasets.image_folder(root, { channels = 3, grayscale = true }) end), "contradict")
