@@ -126,13 +126,29 @@ local function as_input(model, digit)
     return (digit * (255 * core.input_scale(model))):reshape(1, table.unpack(shape))
 end
 
+-- Scores of a model that leaves softmax to its loss (from_logits) become probabilities.
+local function as_probabilities(scores)
+    local list = scores:totable()
+    for _, score in ipairs(list) do
+        if score < 0 or score > 1 then
+            return scores:softmax(1):totable()
+        end
+    end
+    return list
+end
+
 --- What the model says to digits that image.digit or image.digits found.
 ---@param digit moth.Tensor  float (28, 28)
 ---@return integer digit
 ---@return number probability
 ---@return number[] all  probability of digit d at d + 1
 function core.model_methods:predict_ink(digit)
-    local p = self:predict(as_input(self, digit)):totable()[1]
+    local input, outputs = as_input(self, digit), self.output_shapes
+    if #outputs ~= 1 or #outputs[1] ~= 1 or outputs[1][1] ~= 10 then
+        options.fail(("predict_digit: the model gives %s, not one number for each of ten digits"):format(
+            #outputs == 1 and "(" .. table.concat(outputs[1], ", ") .. ") a sample" or #outputs .. " outputs"))
+    end
+    local p = as_probabilities(self:predict(input)[1])
     local best = 1
     for i = 2, #p do
         best = p[i] > p[best] and i or best

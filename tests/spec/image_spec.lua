@@ -236,6 +236,22 @@ describe("what a model says", function()
         assert.near(1, sum, 1e-5)
         local other = moth.Sequential { moth.layers.Dense { 2, input_shape = { 3 } } }
         fails("28 x 28", other.predict_digit, other, "data/digits/1.png")
+        for _, units in ipairs { 1, 3, 11 } do
+            other = moth.Sequential { moth.layers.Dense { units, input_shape = { 784 } } }
+            fails(("the model gives %%(%d%%) a sample, not one number for each of ten digits"):format(units),
+                other.predict_digit, other, "data/digits/1.png")
+        end
+    end)
+
+    it("makes probabilities of logits", function()
+        local logits = moth.Sequential { moth.layers.Dense { 10, input_shape = { 784 }, kernel_initializer = "zeros" } }
+        local bias = { 0, 0, 0, 3, 0, 0, 0, -2, 0, 0 }
+        logits:set_weights { logits:get_weights()[1], moth.tensor(bias) }
+        local digit, p, all = logits:predict_digit("data/digits/1.png")
+        local sum = 8 + math.exp(3) + math.exp(-2)
+        assert.equal(3, digit)
+        assert.near(math.exp(3) / sum, p, 1e-6)
+        assert.near(math.exp(-2) / sum, all[8], 1e-6)
     end)
 
     it("comes line by line from the program", function()
