@@ -98,13 +98,16 @@ local function training_text(training)
             metrics[#metrics + 1] = spec_text(metric)
         end
     end
-    local parts = { ("training: %s steps"):format(printable(training.iterations)) }
+    local parts = {}
+    if training.iterations ~= nil then
+        parts[1] = ("%s steps"):format(printable(training.iterations))
+    end
     if type(training.optimizer) == "table" then
         parts[#parts + 1] = "optimizer " .. spec_text(training.optimizer)
     end
     parts[#parts + 1] = #losses > 0 and "loss " .. table.concat(losses, ", ") or nil
     parts[#parts + 1] = #metrics > 0 and "metrics " .. table.concat(metrics, ", ") or nil
-    return table.concat(parts, "; ")
+    return #parts > 0 and "training: " .. table.concat(parts, "; ") or nil
 end
 
 local function tensors_text(about)

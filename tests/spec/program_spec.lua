@@ -249,6 +249,16 @@ describe("moth info", function()
         assert.matches("dense_%d+/kernel +float32  %(2, 3%)", out)
     end)
 
+    it("has no word on the training of a model that was not compiled", function()
+        local plain = os.tmpname() .. ".safetensors"
+        moth.Sequential { layers.Dense { 3, input_shape = { 2 } } }:save(plain)
+        local out, err, status = shell("$moth info " .. plain)
+        os.remove(plain)
+        assert.same({ "", 0 }, { err, status })
+        assert.is_nil(out:find("training:", 1, true))
+        assert.is_nil(out:find("nil", 1, true))
+    end)
+
     it("gives one line of JSON a file", function()
         local out, _, status = shell(("$moth info --json %s %s"):format(path, path))
         local about = require("moth.json").decode(out:match "^[^\n]+")
