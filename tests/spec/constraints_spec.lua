@@ -1,4 +1,4 @@
--- Constraints over several dims of a weight, as filters need them. Expected values are Keras 3.15's for the same kernel.
+-- Constraints over several dims of a weight, as filters need them. Expected: what Keras 3.15 gives for the same kernel.
 
 local moth = require "moth"
 local support = require "tests.spec.support"
