@@ -11,6 +11,7 @@ typedef struct target {
     const moth_value *config;
     moth_tensor *t;
     int64_t n;
+    int inputs;
     uint64_t seed, stream;
 } target;
 
@@ -130,8 +131,15 @@ static moth_status fill_truncated_normal(const target *to)
 
 /* ---- variance scaling ---- */
 
-static void fans(const moth_meta *m, double *in, double *out)
+static void fans(const moth_meta *m, int inputs, double *in, double *out)
 {
+    if (inputs > 0) {
+        *in = *out = 1;
+        for (int d = 0; d < m->rank; d++) {
+            *(d < inputs ? in : out) *= (double)m->shape[d];
+        }
+        return;
+    }
     if (m->rank < 2) {
         *in = *out = m->rank == 1 ? (double)m->shape[0] : 1;
         return;
@@ -147,7 +155,7 @@ static void fans(const moth_meta *m, double *in, double *out)
 static void fill_scaled(const target *to, double scale, const char *mode, const char *distribution)
 {
     double in, out;
-    fans(&to->t->meta, &in, &out);
+    fans(&to->t->meta, to->inputs, &in, &out);
     double n = strcmp(mode, "fan_in") == 0 ? in : strcmp(mode, "fan_out") == 0 ? out : (in + out) / 2;
     double variance = scale / fmax(1, n);
     if (strcmp(distribution, "uniform") == 0) {
@@ -306,9 +314,12 @@ static const char *const aliases[] = { "uniform", "random_uniform", "normal", "r
 
 const moth_kind moth_initializers = { "initializer", "initializers", entries, aliases, true, NULL };
 
-moth_status moth_initialize(moth_ctx *ctx, const moth_value *spec, moth_tensor *t, uint64_t seed, uint64_t stream)
+moth_status moth_initialize(moth_ctx *ctx, const moth_value *spec, moth_tensor *t, int inputs, uint64_t seed,
+                            uint64_t stream)
 {
-    target to = { .ctx = ctx, .config = spec, .t = t, .n = moth_tensor_count(t), .seed = seed, .stream = stream };
+    target to = {
+        .ctx = ctx, .config = spec, .t = t, .n = moth_tensor_count(t), .inputs = inputs, .seed = seed, .stream = stream
+    };
     const moth_initializer *i = (const moth_initializer *)(const void *)moth_spec_entry(&moth_initializers, spec);
     return i ? i->fill(&to) : fill_zeros(&to);
 }

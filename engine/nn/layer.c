@@ -232,7 +232,7 @@ moth_status moth_layer_add_variable(moth_layer *layer, moth_ctx *ctx, const moth
     }
     layer->variables = bigger;
     moth_variable *v = &bigger[layer->n_variables];
-    *v = (moth_variable){ .trainable = !spec->state };
+    *v = (moth_variable){ .trainable = !spec->state, .inputs = spec->inputs };
     moth_status status = copy_specs(ctx, v, spec);
     if (status == MOTH_OK) {
         status = moth_tensor_zeros(ctx, MOTH_FLOAT32, spec->rank, spec->shape, &v->tensor);
@@ -266,8 +266,8 @@ static moth_status draw_variables(moth_layer *layer, moth_ctx *ctx, uint64_t see
 {
     for (int k = 0; k < layer->n_variables; k++) {
         moth_variable *v = &layer->variables[k];
-        MOTH_TRY(
-            moth_initialize(ctx, v->initializer, v->tensor, seed, moth_stream(layer->stream, "init", (uint64_t)k)));
+        MOTH_TRY(moth_initialize(ctx, v->initializer, v->tensor, v->inputs, seed,
+                                 moth_stream(layer->stream, "init", (uint64_t)k)));
         v->tensor->storage->version++;
     }
     MOTH_TRY(layer->inner ? draw_variables(layer->inner, ctx, seed) : MOTH_OK);

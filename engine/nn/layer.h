@@ -16,6 +16,7 @@ typedef struct moth_variable {
     moth_tensor *tensor;     /* a leaf with data */
     char *name;              /* "kernel" */
     bool trainable;          /* false: state, changed by assignment only */
+    int inputs;              /* as in moth_variable_spec */
     moth_value *initializer; /* specs, owned; nil: zeros / none */
     moth_value *regularizer;
     moth_value *constraint;
@@ -104,6 +105,7 @@ typedef struct moth_variable_spec {
     int rank;
     int64_t shape[MOTH_MAX_RANK];
     bool state;                    /* not trainable */
+    int inputs;                    /* its first dims are a unit's inputs, the rest units; 0: (window, input, output) */
     const moth_value *initializer; /* specs from the config, borrowed; NULL: none */
     const moth_value *regularizer;
     const moth_value *constraint;

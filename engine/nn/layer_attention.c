@@ -24,8 +24,10 @@ static int64_t size_of(const moth_layer *layer, const char *option, int64_t othe
 
 /* ---- weights: a kernel and a bias for each part ---- */
 
-static moth_status add(moth_layer *layer, moth_ctx *ctx, int part, const char *what, int rank, const int64_t *shape)
+static moth_status add(moth_layer *layer, moth_ctx *ctx, int part, int inputs, int rank, const int64_t *shape)
 {
+    const char *what = inputs ? "kernel" : "bias"; /* (inputs, heads and sizes): fans are products of several dims */
+
     char name[48], option[48];
     const moth_value *specs[3];
     static const char *const suffix[] = { "initializer", "regularizer", "constraint" };
@@ -34,9 +36,12 @@ static moth_status add(moth_layer *layer, moth_ctx *ctx, int part, const char *w
         snprintf(option, sizeof option, "%s_%s", what, suffix[k]);
         specs[k] = moth_value_get(layer->config, option);
     }
-    moth_variable_spec spec = {
-        .name = name, .rank = rank, .initializer = specs[0], .regularizer = specs[1], .constraint = specs[2]
-    };
+    moth_variable_spec spec = { .name = name,
+                                .rank = rank,
+                                .inputs = inputs,
+                                .initializer = specs[0],
+                                .regularizer = specs[1],
+                                .constraint = specs[2] };
     for (int d = 0; d < rank; d++) {
         spec.shape[d] = shape[d];
     }
@@ -53,10 +58,10 @@ static moth_status attention_build(moth_layer *layer, moth_ctx *ctx, int n_in, c
                              { value_in, heads, value },
                              { heads, value, size_of(layer, "output_shape", query_in) } };
     for (int part = QUERY; part <= OUTPUT; part++) {
-        MOTH_TRY(add(layer, ctx, part, "kernel", 3, kernel[part]));
+        MOTH_TRY(add(layer, ctx, part, part == OUTPUT ? 2 : 1, 3, kernel[part]));
         if (moth_config_bool(layer->config, "use_bias")) {
             int rank = part == OUTPUT ? 1 : 2;
-            MOTH_TRY(add(layer, ctx, part, "bias", rank, kernel[part] + 3 - rank));
+            MOTH_TRY(add(layer, ctx, part, 0, rank, kernel[part] + 3 - rank));
         }
     }
     return MOTH_OK;
