@@ -56,10 +56,34 @@ local function cell_labels(script, panel)
     end
 end
 
--- How wide and high the cells of a heat map are that nobody chose, in pixels.
+local MANY, ROW = 40, 14 -- cells, and pixels that the name of one takes below another
+
+-- How wide and high the cells of a heat map are that nobody chose, in pixels. Of many only some have room for a name.
 local function cell_size(panel)
-    local cell = math.max(14, math.min(48, 560 // math.max(#panel.values, #panel.values[1])))
+    local most = math.max(#panel.values, #panel.values[1])
+    if most > MANY then
+        local cell = math.max(1, 640 // most)
+        return math.max(cell, 120 // #panel.values[1]), math.max(cell, 120 // #panel.values)
+    end
+    local cell = math.max(ROW, math.min(48, 560 // math.max(#panel.values, #panel.values[1])))
     return math.max(cell, math.min(8 * plot_text.longest(panel.xnames) + 6, 90)), cell
+end
+
+-- Every how many cells one has a name: 1, or a round number of many.
+local function named_cells(names, size)
+    if #names <= MANY then
+        return math.max(1, math.ceil(ROW / size))
+    end
+    local wanted = (math.min(plot_text.longest(names), 4) + 1) * plot_text.LETTER / size
+    return math.ceil(data.tick_step(0, wanted, 1))
+end
+
+local function names_of_cells(names, stride)
+    local list = {}
+    for i = stride, #names, stride do
+        list[#list + 1] = { i, plot_text.cut(names[i], LONGEST_NAME) }
+    end
+    return plot_script.ticks(list)
 end
 
 --- Draws a heat map.
@@ -69,15 +93,11 @@ function plot_cells.heatmap(script, panel)
     local rows, columns = #panel.values, #panel.values[1]
     set_frame(script, columns, rows)
     set_colors(script, panel)
-    local function ticks(names)
-        local list = {}
-        for i, name in ipairs(names) do
-            list[i] = { i, plot_text.cut(name, LONGEST_NAME) }
-        end
-        return plot_script.ticks(list)
-    end
-    script:add("set xtics %s scale 0 %s", ticks(panel.xnames), plot_script.direction(panel.xnames, (cell_size(panel))))
-    script:add("set ytics %s scale 0", ticks(panel.ynames))
+    local cell_width, cell_height = cell_size(panel)
+    local across, down = named_cells(panel.xnames, cell_width), named_cells(panel.ynames, cell_height)
+    script:add("set xtics %s scale 0 %s", names_of_cells(panel.xnames, across),
+        plot_script.direction(panel.xnames, cell_width * across))
+    script:add("set ytics %s scale 0", names_of_cells(panel.ynames, down))
     script:add(panel.square and "set size ratio 1" or "set size noratio")
     if panel.texts then
         cell_labels(script, panel)

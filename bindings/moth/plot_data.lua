@@ -316,6 +316,10 @@ function data.axis(lists, settings)
     local low, high = data.range(lists, log)
     if settings.limits then
         low, high = settings.limits[1], settings.limits[2]
+        if log and low <= 0 then
+            options.fail(("plot: %slim of a logarithmic axis must be above 0; got %s"):format(settings.what,
+                options.show(low)))
+        end
     end
     if not low then
         options.fail(("plot: %s has no number%s to draw"):format(settings.what, log and " above 0" or ""))

@@ -152,6 +152,16 @@ describe("plots as files", function()
         assert.is_truthy(text:find("#d55e00", 1, true))
     end)
 
+    it("draws large heat maps on a page, with a name for some of the cells", function()
+        local text = svg_of({ moth.rand(784, 128) }, plot.heatmap)
+        local width, height = text:match('width="(%d+)" height="(%d+)"')
+        assert.is_true(tonumber(width) < 1000 and tonumber(height) < 1000, width .. " x " .. height)
+        assert.is_truthy(text:find(">100<", 1, true))
+        assert.is_nil(text:find(">101<", 1, true))
+        text = svg_of({ moth.rand(3, 60) }, plot.heatmap)
+        assert.is_truthy(text:find(">1<", 1, true), "each of three rows has its name")
+    end)
+
     it("draws a heat map of equal values", function()
         for _, value in ipairs { 0, 1, 0.25 } do
             for _, palette in ipairs { "sequential", "diverging" } do
@@ -446,6 +456,8 @@ describe("wrong plots are refused:", function()
         "plot: file must be the name of a file; got 5")
     refuses("limits upside down", function() plot { y = { 1 }, ylim = { 2, 1 } } end,
         "plot: ylim must be a pair { lowest, highest }; got a table")
+    refuses("limits that have no logarithm", function() plot { y = { 1, 2 }, ylog = true, ylim = { 0, 10 } } end,
+        "plot: ylim of a logarithmic axis must be above 0; got 0")
     refuses("what no axis can show", function() plot { y = { -1.7e308, 1.7e308 } } end,
         "plot: y goes from -1.7e+308 to 1.7e+308, which no axis can show")
     refuses("what no colours can show", function() plot.heatmap { { { -1.7e308, 1.7e308 } } } end,
