@@ -67,7 +67,8 @@ static moth_status attention_build(moth_layer *layer, moth_ctx *ctx, int n_in, c
     return MOTH_OK;
 }
 
-/* x by the kernel and bias of a part, as matrices. */
+/* x by the kernel and bias of a part, as matrices. A penalty on activations is one on those of every part, as in
+ * Keras. */
 static moth_tensor *projected(moth_layer *layer, moth_pass *pass, int part, moth_tensor *x)
 {
     bool biased = moth_config_bool(layer->config, "use_bias");
@@ -75,11 +76,15 @@ static moth_tensor *projected(moth_layer *layer, moth_pass *pass, int part, moth
     const int64_t *s = w->meta.shape;
     int64_t matrix[2] = { part == OUTPUT ? s[0] * s[1] : s[0], part == OUTPUT ? s[2] : s[1] * s[2] };
     w = moth_emit_reshape(pass->scope, w, 2, matrix);
-    if (!biased) {
-        return MOTH_DO(pass->scope, linear, NULL, x, w);
+    moth_tensor *y;
+    if (biased) {
+        b = moth_emit_reshape(pass->scope, moth_layer_weight(layer, 2 * part + 1), 1, matrix + 1);
+        y = MOTH_DO(pass->scope, linear, NULL, x, w, b);
+    } else {
+        y = MOTH_DO(pass->scope, linear, NULL, x, w);
     }
-    b = moth_emit_reshape(pass->scope, moth_layer_weight(layer, 2 * part + 1), 1, matrix + 1);
-    return MOTH_DO(pass->scope, linear, NULL, x, w, b);
+    moth_layer_penalize(layer, pass, y);
+    return y;
 }
 
 /* (batch, steps, heads n) <-> (batch, heads, steps, n) */
@@ -192,7 +197,6 @@ static moth_status attention_call(moth_layer *layer, moth_pass *pass, moth_layer
     }
     moth_tensor *seen = heads_joined(pass, MOTH_DO(pass->scope, matmul, NULL, share, v));
     io->out[0] = projected(layer, pass, OUTPUT, seen);
-    moth_layer_penalize(layer, pass, io->out[0]);
     return pass->scope->status;
 }
 
