@@ -87,15 +87,35 @@ local plot_spec = figure.spec_of("plot", figure.with_axes {
 })
 plot_spec.positionals = 2
 
+-- All series stand on one axis: its names are those of all, in the order in which they come.
+local function join_categories(list, categories)
+    local names, place = {}, {}
+    for i, series in ipairs(list) do
+        if not categories[i] then
+            options.fail("plot: series must have either names or numbers for x, not both")
+        end
+        for k, name in ipairs(categories[i]) do
+            if not place[name] then
+                names[#names + 1] = name
+                place[name] = #names
+            end
+            series.x[k] = place[name]
+        end
+    end
+    return names
+end
+
 local function curves(values)
-    local list, categories = {}, nil
+    local list, categories = {}
     if values.series then
         if values.x or values.y then
             options.fail("plot: give either series or x and y")
         end
+        local named = {}
         for i, one in ipairs(values.series) do
-            list[i], categories = read_series(options.read(series_spec, one), values.style)
+            list[i], named[i] = read_series(options.read(series_spec, one), values.style)
         end
+        categories = next(named) and join_categories(list, named)
         if #list == 0 then
             options.fail("plot: series must not be empty")
         end
@@ -172,7 +192,7 @@ end
 local function heatmap_panel(values, rows, fields)
     local low, high = data.range(rows)
     low, high = data.widened((low or 0) + 0.0, (high or 1) + 0.0)
-    if high - low > 1e300 then
+    if high - low > 1e307 then
         options.fail(("plot.heatmap: values go from %.3g to %.3g, which no colours can show"):format(low, high))
     end
     local panel = {

@@ -325,7 +325,7 @@ function data.axis(lists, settings)
         options.fail(("plot: %s has no number%s to draw"):format(settings.what, log and " above 0" or ""))
     end
     low, high = data.widened(low + 0.0, high + 0.0, log)
-    if high - low > 1e300 then
+    if high - low > 1e307 then
         options.fail(("plot: %s goes from %.3g to %.3g, which no axis can show"):format(settings.what, low, high))
     end
     local integers = true

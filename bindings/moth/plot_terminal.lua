@@ -272,10 +272,32 @@ end
 
 local function value_text(series, i)
     local function text(value)
+        if value ~= value then
+            return "nan"
+        end
         return math.type(value) == "integer" and tostring(value) or ("%.4g"):format(value)
     end
     local range = series.low and (" (%s to %s)"):format(text(series.low[i]), text(series.high[i])) or ""
     return text(series.y[i]) .. range
+end
+
+-- Where the bar of a value begins and how long it is: from 0, on a logarithmic axis from half of the smallest value.
+local function bar_scale(panel, values, room)
+    local low, high = data.range({ values }, panel.ylog)
+    if panel.ylog and low then
+        local unit = room / math.log(2 * high / low)
+        return function(value)
+            return 0, data.finite(value) and value > 0 and math.log(2 * value / low) * unit or 0
+        end
+    end
+    low, high = math.min(low or 0, 0), math.max(high or 0, 0)
+    local unit = high > low and room / (high - low) or 0
+    return function(value)
+        if data.finite(value) then
+            return math.floor((math.min(value, 0) - low) * unit + 0.5), math.abs(value) * unit
+        end
+        return 0, 0
+    end
 end
 
 -- Bars lie down, one a line: so each has its name and its number beside it.
@@ -288,16 +310,9 @@ local function bars(panel, style)
     end
     name_size = math.min(name_size, style.columns // 3)
     local room = math.max(style.columns - name_size - text_size - 2, 5)
-    local low, high = data.range { series.y }
-    low, high = math.min(low or 0, 0), math.max(high or 0, 0)
-    local unit = high > low and room / (high - low) or 0
-    local lines = {}
+    local scaled, lines = bar_scale(panel, series.y, room), {}
     for i, name in ipairs(names) do
-        local value = series.y[i]
-        local before, size = 0, 0
-        if data.finite(value) then
-            before, size = math.floor((math.min(value, 0) - low) * unit + 0.5), math.abs(value) * unit
-        end
+        local before, size = scaled(series.y[i])
         lines[#lines + 1] = terminal.pad_left(terminal.clip(name, name_size), name_size) .. " " .. (" "):rep(before)
             .. series_paint(bar_of(size, style), 1, style) .. " " .. value_text(series, i)
     end

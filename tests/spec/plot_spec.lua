@@ -162,6 +162,13 @@ describe("plots as files", function()
         assert.is_truthy(text:find(">1<", 1, true), "each of three rows has its name")
     end)
 
+    it("puts series of different names on one axis", function()
+        local text = svg_of { series = { { { "a", "b" }, { 1, 2 } }, { { "c", "b" }, { 3, 4 } } } }
+        for _, name in ipairs { "a", "b", "c" } do
+            assert.is_truthy(text:find(">" .. name .. "<", 1, true), name)
+        end
+    end)
+
     it("draws a heat map of equal values", function()
         for _, value in ipairs { 0, 1, 0.25 } do
             for _, palette in ipairs { "sequential", "diverging" } do
@@ -354,6 +361,20 @@ describe("plots in the terminal", function()
         end, { columns = 24, utf8 = false }))
     end)
 
+    it("draws bars on a logarithmic axis", function()
+        local lines = plot_terminal.lines({ panels = { { kind = "xy", ylog = true, categories = { "a", "b", "c", "d" },
+            series = { { x = { 1, 2, 3, 4 }, y = { 1, 100, 10000, 0 / 0 }, style = "bars" } } } } },
+            { columns = 60, rows = 10, utf8 = false })
+        local sizes = {}
+        for i = 1, 3 do
+            sizes[i] = #lines[i]:match "#+"
+        end
+        -- From 0.5: log 2, log 200 and log 20000.
+        assert.near(math.log(200) / math.log(20000), sizes[2] / sizes[3], 0.02)
+        assert.near(math.log(2) / math.log(20000), sizes[1] / sizes[3], 0.02)
+        assert.are.equal("d  nan", lines[4])
+    end)
+
     it("draws a heat map as a table", function()
         assert.are.same({
             "true",
@@ -458,6 +479,8 @@ describe("wrong plots are refused:", function()
         "plot: ylim must be a pair { lowest, highest }; got a table")
     refuses("limits that have no logarithm", function() plot { y = { 1, 2 }, ylog = true, ylim = { 0, 10 } } end,
         "plot: ylim of a logarithmic axis must be above 0; got 0")
+    refuses("names beside numbers", function() plot { series = { { { "a" }, { 1 } }, { { 2 }, { 1 } } } } end,
+        "plot: series must have either names or numbers for x, not both")
     refuses("what no axis can show", function() plot { y = { -1.7e308, 1.7e308 } } end,
         "plot: y goes from -1.7e+308 to 1.7e+308, which no axis can show")
     refuses("what no colours can show", function() plot.heatmap { { { -1.7e308, 1.7e308 } } } end,
