@@ -68,7 +68,7 @@ local function pixel_color(pixel, panel, style)
         local d = 2 * t - 1
         return ramp_code(d < 0 and ramps.blue or ramps.red, math.abs(d), style), t
     end
-    return grey_code(t, style), t
+    return panel.palette == "sequential" and ramp_code(ramps.blue, t, style) or grey_code(t, style), t
 end
 
 -- Two pixels, one above the other, in one character.
@@ -163,6 +163,18 @@ end
 
 -- ---- heat maps ------------------------------------------------------------------------------------------------------
 
+-- Too many cells for numbers: a picture of them, and what it covers.
+local function cells_as_picture(panel, style)
+    local lines = plot_pictures.images({ images = { panel.values }, palette = panel.palette, limits = panel.limits },
+        style)
+    for i, axis in ipairs { { panel.ylabel or "rows", panel.ynames }, { panel.xlabel or "columns", panel.xnames } } do
+        local text = ("%s: %s to %s"):format(axis[1], axis[2][1], axis[2][#axis[2]])
+        text = terminal.paint(terminal.clip(text, style.columns), "2", style.color)
+        table.insert(lines, i == 1 and 1 or #lines + 1, text)
+    end
+    return lines
+end
+
 --- Numbers on a ground whose colour shows how large they are.
 ---@param panel table
 ---@param style table
@@ -182,6 +194,9 @@ function plot_pictures.heatmap(panel, style)
     end
     for _, name in ipairs(panel.ynames) do
         name_size = math.max(name_size, terminal.columns(name))
+    end
+    if name_size + 1 + (size + 2) * #panel.xnames > style.columns and #panel.xnames > 1 then
+        return cells_as_picture(panel, style)
     end
     local lines = {}
     if panel.ylabel then

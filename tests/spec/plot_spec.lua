@@ -361,6 +361,32 @@ describe("plots in the terminal", function()
         end, { columns = 24, utf8 = false }))
     end)
 
+    it("draws a wide heat map as a picture within its columns", function()
+        local wide = {}
+        for i = 1, 20 do
+            wide[i] = {}
+            for j = 1, 300 do
+                wide[i][j] = i * j
+            end
+        end
+        wide[3][3] = 0 / 0
+        for _, color in ipairs { false, true } do
+            local cells = { {}, {} }
+            for k = 1, 300 do
+                cells[1][k], cells[2][k] = tostring(k), k <= 20 and tostring(k) or nil
+            end
+            local lines = plot_terminal.lines({ panels = { { kind = "heatmap", values = wide, palette = "sequential",
+                limits = { 0, 6000 }, xnames = cells[1], ynames = cells[2], xlabel = "unit" } } },
+                { columns = 70, rows = 10, utf8 = true, color = color, truecolor = color })
+            assert.is_true(#lines < 20)
+            for _, line in ipairs(lines) do
+                assert.is_true(terminal.columns((line:gsub("\27%[[%d;]*m", ""))) <= 70)
+            end
+            assert.is_truthy(lines[1]:find("rows: 1 to 20", 1, true))
+            assert.is_truthy(lines[#lines]:find("unit: 1 to 300", 1, true))
+        end
+    end)
+
     it("draws bars on a logarithmic axis", function()
         local lines = plot_terminal.lines({ panels = { { kind = "xy", ylog = true, categories = { "a", "b", "c", "d" },
             series = { { x = { 1, 2, 3, 4 }, y = { 1, 100, 10000, 0 / 0 }, style = "bars" } } } } },
