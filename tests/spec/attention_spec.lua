@@ -1,5 +1,5 @@
--- MultiHeadAttention: its penalty on activations, which is one on those of every part, and its first weights, where fans
--- are products of several dims: (inputs, heads, size) has as many inputs as its first dim says, and (heads, size,
+-- MultiHeadAttention: its penalty on activations, which is one on those of every part, and its first weights, where
+-- fans are products of several dims: (inputs, heads, size) has as many inputs as its first dim says, and (heads, size,
 -- outputs) heads times size, as Keras 3.15 draws them.
 
 local moth = require "moth"
