@@ -12,6 +12,7 @@ local plot_curves = {}
 -- The palette of Okabe and Ito, which people with any colour vision can tell apart; its yellow, too light for a line on
 -- white, is left out.
 local series_colors = { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000" }
+local TURNED = math.cos(math.rad(35)) -- how wide a turned name is, of its length
 local GRID = "#E2E2E2"
 
 local function columns_of(...)
@@ -76,10 +77,22 @@ local function y_axis_of(panel, ticks)
     return data.pad(axis, panel.ylim, 0.04)
 end
 
+-- Turned names end at their ticks: the first one needs room on the left, where gnuplot gives it to the last one on the
+-- right. A legend on that side keeps its room.
+local function set_margins(script, panel, names, room)
+    local letters = names and math.min(plot_text.longest { names[1] }, LONGEST_NAME) or 0
+    local needed = math.ceil(letters * TURNED - 0.6 * room / plot_text.LETTER)
+    script:add(needed > 7 and "set lmargin %d" or "unset lmargin #%d", needed)
+    script:add(names and #panel.series <= 4 and "set rmargin 3" or "unset rmargin")
+end
+
 local function set_axes(script, panel, width, height)
     local x_axis = x_axis_of(panel)
     set_axis(script, "x", x_axis, x_ticks(panel, x_axis, width))
-    script:add("set xtics %s", plot_script.direction(panel.categories, (width - MARGINS) / #panel.series[1].x))
+    local room = (width - MARGINS) / #panel.series[1].x
+    local direction = plot_script.direction(panel.categories, room)
+    script:add("set xtics %s", direction)
+    set_margins(script, panel, direction ~= "norotate" and panel.categories, room)
     local count = height / 50
     local y_axis = y_axis_of(panel, count)
     set_axis(script, "y", y_axis, data.ticks(y_axis, count))

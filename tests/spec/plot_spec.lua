@@ -169,6 +169,22 @@ describe("plots as files", function()
         end
     end)
 
+    it("leaves room for the first of turned names", function()
+        local names, heights = {}, {}
+        for i = 1, 40 do
+            names[i], heights[i] = "a long name of number " .. i, i
+        end
+        local text = svg_of({ names, heights }, plot.bars)
+        local x = text:match 'translate%(([%d.]+),[%d.]+%)[^\n]*\n<text>a long name of number 1<'
+        -- 23 letters of 7 pixels, turned by 35 degrees.
+        assert.is_true(tonumber(x) >= 23 * 7 * math.cos(math.rad(35)), x)
+        local last = 0
+        for tick in text:gmatch 'translate%(([%d.]+),[%d.]+%)' do
+            last = math.max(last, tonumber(tick))
+        end
+        assert.is_true(last > 560, "the axis goes on to the right edge")
+    end)
+
     it("draws a heat map of equal values", function()
         for _, value in ipairs { 0, 1, 0.25 } do
             for _, palette in ipairs { "sequential", "diverging" } do
