@@ -154,7 +154,7 @@ describe("plots as files", function()
 
     it("draws large heat maps on a page, with a name for some of the cells", function()
         local text = svg_of({ moth.rand(784, 128) }, plot.heatmap)
-        local width, height = text:match('width="(%d+)" height="(%d+)"')
+        local width, height = text:match 'width="(%d+)" height="(%d+)"'
         assert.is_true(tonumber(width) < 1000 and tonumber(height) < 1000, width .. " x " .. height)
         assert.is_truthy(text:find(">100<", 1, true))
         assert.is_nil(text:find(">101<", 1, true))
@@ -170,11 +170,11 @@ describe("plots as files", function()
     end)
 
     it("leaves room for the first of turned names", function()
-        local names, heights = {}, {}
+        local words, heights = {}, {}
         for i = 1, 40 do
-            names[i], heights[i] = "a long name of number " .. i, i
+            words[i], heights[i] = "a long name of number " .. i, i
         end
-        local text = svg_of({ names, heights }, plot.bars)
+        local text = svg_of({ words, heights }, plot.bars)
         local x = text:match 'translate%(([%d.]+),[%d.]+%)[^\n]*\n<text>a long name of number 1<'
         -- 23 letters of 7 pixels, turned by 35 degrees.
         assert.is_true(tonumber(x) >= 23 * 7 * math.cos(math.rad(35)), x)
