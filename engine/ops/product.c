@@ -266,7 +266,7 @@ void MOTH_PRODUCT(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, c
                   const moth_real *b, int64_t ldb, moth_real beta, moth_real *c, int64_t ldc)
 {
 #ifdef OWN
-    if (k > 0 && n < MOTH_PRODUCT_LARGE / k) {
+    if (m > 0 && k > 0 && n < MOTH_PRODUCT_LARGE / k) {
         own_product(trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
         return;
     }
