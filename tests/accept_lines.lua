@@ -142,7 +142,8 @@ print(("%%08x %%d %%d"):format(b * 65536 + a, #text, tasks))
 local function digest(run, kind, samples, threads, environment, resumed)
     local text = run.lua(BITS:format(kind, samples, tostring(resumed or false)),
         ("MOTH_NUM_THREADS=%d %s"):format(threads, environment or ""))
-    local sum, tasks = text:match "^(%x+ %d+) (%d+)"
+    local sum, tasks = text:match "(%x+ %d+) (%d+)\n$" -- behind what went to standard error
+    assert(sum, "no digest: " .. text)
     return sum, tonumber(tasks)
 end
 
