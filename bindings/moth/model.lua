@@ -47,13 +47,15 @@ local function ends(value, what)
         return { value }
     end
     local names = {}
-    for key, entry in next, value do
-        check_symbol(entry, ("%s[%s]"):format(what, options.show(key)))
+    for key in next, value do
         if type(key) == "string" then
             names[#names + 1] = key
         end
     end
     if #names == 0 then
+        for i, entry in ipairs(value) do
+            check_symbol(entry, ("%s[%d]"):format(what, i))
+        end
         return value
     elseif #value > 0 then
         options.fail(("Model: %s are either a list or a table of names"):format(what))
@@ -61,6 +63,7 @@ local function ends(value, what)
     table.sort(names)
     local list = {}
     for i, name in ipairs(names) do
+        check_symbol(value[name], ("%s[%s]"):format(what, options.show(name)))
         list[i] = value[name]
     end
     return list, names
