@@ -10,14 +10,6 @@ local fit, stub_model, silent_screen = stand_in.fit, stand_in.model, stand_in.sc
 
 local golden = dofile("tests/golden/callbacks.lua")
 
-local function copy(options)
-    local new = {}
-    for key, value in pairs(options) do
-        new[key] = value
-    end
-    return new
-end
-
 local directory
 
 before_each(function() directory = support.directory() end)
@@ -26,7 +18,7 @@ after_each(function() support.remove(directory) end)
 describe("CSVLogger", function()
     for i, case in ipairs(golden.csv) do
         it(("writes the lines that Keras writes, case %d"):format(i), function()
-            local options = copy(case.options)
+            local options = support.copy(case.options)
             options.filename = directory .. "/log.csv"
             fit({ callbacks.CSVLogger(options) }, case.logs)
             local expected = {}

@@ -26,14 +26,6 @@ local function epochs_of(series, monitor)
     return epochs
 end
 
-local function copy(options)
-    local new = {}
-    for key, value in pairs(options) do
-        new[key] = value
-    end
-    return new
-end
-
 local directory
 
 before_each(function() directory = support.directory() end)
@@ -124,7 +116,7 @@ end)
 describe("ModelCheckpoint", function()
     for i, case in ipairs(golden.checkpoint) do
         it(("saves the files that Keras saves, case %d"):format(i), function()
-            local options = copy(case.options)
+            local options = support.copy(case.options)
             options.filepath = directory .. "/" .. options.filepath
             local _, model = fit({ callbacks.ModelCheckpoint(options) }, epochs_of(case.series, options.monitor))
             for k, path in ipairs(model.saved) do

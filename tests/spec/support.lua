@@ -100,6 +100,17 @@ function support.line(w, settings)
     return model:compile(settings)
 end
 
+--- A table with the same entries.
+---@param t table
+---@return table
+function support.copy(t)
+    local new = {}
+    for key, value in pairs(t) do
+        new[key] = value
+    end
+    return new
+end
+
 --- Samples of one number each.
 ---@param list number[]
 ---@return moth.Tensor
