@@ -24,10 +24,10 @@ static int64_t size_of(const moth_layer *layer, const char *option, int64_t othe
 
 /* ---- weights: a kernel and a bias for each part ---- */
 
+/* The kernel of a part, whose first dims (`inputs` of them) are those of its input; or, with no inputs, its bias. */
 static moth_status add(moth_layer *layer, moth_ctx *ctx, int part, int inputs, int rank, const int64_t *shape)
 {
-    const char *what = inputs ? "kernel" : "bias"; /* (inputs, heads and sizes): fans are products of several dims */
-
+    const char *what = inputs ? "kernel" : "bias";
     char name[48], option[48];
     const moth_value *specs[3];
     static const char *const suffix[] = { "initializer", "regularizer", "constraint" };

@@ -226,7 +226,7 @@ static moth_status emit_constraint(moth_pass *pass, moth_tensor *parameter, cons
     if (moth_value_kind_of(constraint) == MOTH_NIL) {
         return MOTH_OK;
     }
-    /* A trace reads variables as they are before all effects, but here the update comes first. */
+    /* A trace reads a variable as the run found it, or as an assignment in the trace left it; an update is neither. */
     moth_tensor *updated = MOTH_DO(pass->scope, contiguous, NULL, parameter);
     if (updated && updated->node) {
         updated->node->in_order = true;
