@@ -3,7 +3,7 @@
  *
  * A panel of b, as wide as a tile, is packed once for all rows; a is read as it lies. A library packs both sides, which
  * costs more than it gains at the sizes of a plan: a slice of a batch times a weight (measured by bench/product.c;
- * AVX2, EPYC: 88 GFLOPS against 77 for 64 x 784 x 128, 91 against 75 for 64 x 128 x 128, of 98 at most). */
+ * AVX2, EPYC: 88 GFLOPS against 84 for 64 x 784 x 128, 91 against 75 for 64 x 128 x 128, of 98 at most). */
 #include "ops/product.h"
 
 #include <string.h>
